@@ -1,0 +1,7 @@
+//! `probe` derives the status of a checklist from what it observes on real endpoints.
+
+pub mod evidence;
+pub mod limits;
+pub mod net;
+pub mod params;
+pub mod probes;

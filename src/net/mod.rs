@@ -1,0 +1,14 @@
+//! One dialler for every probe: DNS → TCP → TLS, each step with a deadline, timed and recorded.
+
+mod dial;
+mod error;
+mod resolve;
+mod tls;
+
+pub use dial::{Dialler, within};
+pub use error::NetError;
+pub use resolve::system_nameservers;
+pub use tls::{
+    Alpn, ClientIdentity, PeerChain, RecordingVerifier, Roots, TlsProfile, load_identity,
+    load_roots,
+};

@@ -1,0 +1,81 @@
+//! What a kind gets to observe with.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::evidence::Trail;
+use crate::net::Dialler;
+
+/// One attempt's surroundings: the dialler, the clock, the deadline, and the trail that is kept
+/// even when the attempt fails. Dropping the future of `observe` cancels the attempt.
+pub struct Context {
+    dialler: Arc<Dialler>,
+    deadline: Instant,
+    trail: Mutex<Trail>,
+}
+
+impl Context {
+    /// Surroundings for one attempt that ends at `deadline`.
+    pub fn new(dialler: Arc<Dialler>, deadline: Instant) -> Self {
+        Self {
+            dialler,
+            deadline,
+            trail: Mutex::default(),
+        }
+    }
+
+    /// The one dialler.
+    pub fn net(&self) -> &Dialler {
+        &self.dialler
+    }
+
+    /// When this attempt must be over.
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What is left of the timeout.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// The end of an equal share of what is left, for the first of `parts` steps that follow one
+    /// another: a step that hangs leaves the others their time.
+    pub fn share(&self, parts: usize) -> Instant {
+        let parts = u32::try_from(parts.max(1)).unwrap_or(u32::MAX);
+        Instant::now() + self.remaining() / parts
+    }
+
+    /// The wall clock, UTC.
+    #[expect(clippy::unused_self, reason = "the clock belongs to the attempt")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where kinds get the time"
+    )]
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// Records an address that is about to be dialled.
+    pub fn address(&self, address: SocketAddr) {
+        self.with_trail(|trail| trail.address(address));
+    }
+
+    /// Records a phase that has ended.
+    pub fn phase(&self, name: &str, took: Duration) {
+        self.with_trail(|trail| trail.phase(name, took));
+    }
+
+    /// Takes what the attempt left behind.
+    pub fn take_trail(&self) -> Trail {
+        self.with_trail(std::mem::take)
+    }
+
+    fn with_trail<T>(&self, f: impl FnOnce(&mut Trail) -> T) -> T {
+        f(&mut self.trail.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,20 @@
+//! The probe kinds, and the one table that names them.
+
+mod context;
+mod kind;
+
+mod tcp;
+
+pub use context::Context;
+pub use kind::{
+    BoxFuture, BuildError, Built, BuiltinRule, Condition, Effect, InitHint, KindEntry, KindInfo,
+    ParamError, Probe, ProbeKind, RuleSpec, Severity,
+};
+
+/// Every kind, in the order in which `probe kinds` prints them. Adding one is one line.
+pub const KINDS: &[KindEntry] = &[KindEntry::of::<tcp::Tcp>()];
+
+/// The kind of that name.
+pub fn find(name: &str) -> Option<&'static KindEntry> {
+    KINDS.iter().find(|kind| kind.info.name == name)
+}

@@ -1,0 +1,8 @@
+//! Starts real servers as child processes on free loopback ports, in temporary directories, and
+//! stops them whatever happens; runs the real binary and reads its verdict.
+
+mod process;
+mod run;
+
+pub use process::{Server, free_port, require, wait_for_port};
+pub use run::{Run, Verdict};

@@ -1,0 +1,113 @@
+//! Child processes that end with the test.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A server that is killed when dropped, and by the kernel if the test process dies first.
+pub struct Server {
+    child: Child,
+    name: String,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts `program args…` with `dir` as working directory and `dir/NAME.log` as its output.
+    pub fn start(dir: &Path, name: &str, program: &str, args: &[&str]) -> Self {
+        let program = require(program);
+        let log = dir.join(format!("{name}.log"));
+        let output = std::fs::File::create(&log).expect("create the server's log");
+        let errors = output.try_clone().expect("share the server's log");
+        // setpriv asks the kernel to kill the child with its parent thread's process.
+        let child = Command::new(require("setpriv"))
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(program)
+            .args(args)
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .unwrap_or_else(|error| panic!("start {name}: {error}"));
+        Self {
+            child,
+            name: name.to_owned(),
+            log,
+        }
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has printed so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until its TCP port accepts; panics with its log when it does not within 20 s.
+    pub fn wait_for(&mut self, port: u16) {
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("{} ended with {status}:\n{}", self.name, self.log());
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "{} does not listen on {port}:\n{}",
+                self.name,
+                self.log()
+            );
+            sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A port that was free a moment ago, on 127.0.0.1. It lies below the ephemeral range, so that no
+/// outgoing connection of a test running beside takes it meanwhile.
+pub fn free_port() -> u16 {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let offset = (std::process::id() % 97) as u16 * 100;
+    loop {
+        let port = 15_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 15_000;
+        let udp = std::net::UdpSocket::bind(("127.0.0.1", port));
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && udp.is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Waits until a TCP port on loopback accepts, at most 20 s.
+pub fn wait_for_port(port: u16) {
+    let begun = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "nothing listens on {port}"
+        );
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// The path of a program that a test needs. A missing one is an error, never a skip.
+pub fn require(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .map(|dir| dir.join(program))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| {
+            panic!("`{program}` is not installed: run ./test, which installs what the tests need")
+        })
+}

@@ -1,0 +1,5 @@
+//! Integration tests: the real binary against real servers on loopback.
+
+mod lab;
+
+mod tcp;
