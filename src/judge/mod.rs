@@ -1,0 +1,12 @@
+//! Judging: rules over facts, their verdicts, the fold and the score. No I/O and no clock: the
+//! same evidence gives the same verdict, today and in a replay.
+
+pub mod expr;
+
+mod rule;
+mod score;
+mod status;
+
+pub use rule::{Rule, RuleState, RuleVerdict, judge};
+pub use score::{Basis, CategoryScore, Score, ScoreItem, Shares};
+pub use status::Status;

@@ -1,0 +1,338 @@
+//! The score: a weighted share of items, always as an interval.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Status;
+
+/// Where an item's result comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// Rules over evidence.
+    Derived,
+    /// Somebody's word.
+    Attested,
+}
+
+/// What the score needs to know of an item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreItem {
+    /// Its category.
+    pub category: Option<String>,
+    /// Its weight; one that is negative or not a number counts as 1, so that no item is dropped
+    /// through its weight.
+    pub weight: f64,
+    /// Its true result, also under a waiver.
+    pub status: Status,
+    /// Whether a waiver holds for it: it scores nothing.
+    pub waived: bool,
+    /// Where the result comes from.
+    pub basis: Basis,
+}
+
+/// The shares of a set of items, each from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Shares {
+    /// The share reached, with every unknown counted as 0.
+    pub low: f64,
+    /// The share that is possible, with every unknown counted as 1.
+    pub high: f64,
+    /// The share of the applicable weight whose result is known.
+    pub coverage: f64,
+    /// The part of `low` that comes from evidence.
+    pub derived: f64,
+    /// The part of `low` that is somebody's word.
+    pub attested: f64,
+}
+
+/// The score. Without an applicable item it has no shares: neither 0% nor 100%.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Score {
+    /// How many items are applicable: all that are not `na`.
+    pub applicable: usize,
+    /// The shares; absent when no item is applicable.
+    #[serde(flatten)]
+    pub shares: Option<Shares>,
+    /// Each category by itself, by name; items without one come first.
+    pub categories: Vec<CategoryScore>,
+}
+
+/// The score of one category.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CategoryScore {
+    /// Its name; absent for the items without a category.
+    pub category: Option<String>,
+    /// How many items are applicable: all that are not `na`.
+    pub applicable: usize,
+    /// The shares; absent when no item is applicable.
+    #[serde(flatten)]
+    pub shares: Option<Shares>,
+}
+
+impl Score {
+    /// Scores items, all together and by category.
+    pub fn of(items: &[ScoreItem]) -> Self {
+        let mut all = Tally::default();
+        let mut by_category: BTreeMap<Option<&str>, Tally> = BTreeMap::new();
+        for item in items {
+            all.add(item);
+            by_category
+                .entry(item.category.as_deref())
+                .or_default()
+                .add(item);
+        }
+        Self {
+            applicable: all.applicable,
+            shares: all.shares(),
+            categories: by_category
+                .into_iter()
+                .map(|(category, tally)| CategoryScore {
+                    category: category.map(str::to_owned),
+                    applicable: tally.applicable,
+                    shares: tally.shares(),
+                })
+                .collect(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    applicable: usize,
+    total: f64,
+    unknown: f64,
+    /// Unknown and not waived: what may still be reached.
+    open: f64,
+    derived: f64,
+    attested: f64,
+}
+
+/// Keeps sums of weights finite.
+const MAX_WEIGHT: f64 = 1e9;
+
+impl Tally {
+    fn add(&mut self, item: &ScoreItem) {
+        if item.status == Status::Na {
+            return;
+        }
+        let weight = if item.weight >= 0.0 {
+            item.weight.min(MAX_WEIGHT)
+        } else {
+            1.0
+        };
+        self.applicable += 1;
+        self.total += weight;
+        let value = match item.status {
+            Status::Pass => 1.0,
+            Status::Warn => 0.5,
+            Status::Na | Status::Unknown | Status::Fail => 0.0,
+        };
+        if item.status == Status::Unknown {
+            self.unknown += weight;
+        }
+        if item.waived {
+            return;
+        }
+        if item.status == Status::Unknown {
+            self.open += weight;
+        }
+        match item.basis {
+            Basis::Derived => self.derived += weight * value,
+            Basis::Attested => self.attested += weight * value,
+        }
+    }
+
+    fn shares(&self) -> Option<Shares> {
+        if self.total <= 0.0 {
+            return None;
+        }
+        let share = |part: f64| (part / self.total).clamp(0.0, 1.0);
+        Some(Shares {
+            low: share(self.derived + self.attested),
+            high: share(self.derived + self.attested + self.open),
+            coverage: share(self.total - self.unknown),
+            derived: share(self.derived),
+            attested: share(self.attested),
+        })
+    }
+}
+
+/// Whole per cent, rounded down: 99.9% is not 100%. The small addition takes back what binary
+/// fractions lose (0.29 × 100 is 28.999…).
+fn percent(share: f64) -> f64 {
+    (share * 100.0 + 1e-9).floor()
+}
+
+/// `62% [62–84], coverage 78%, derived 55 + attested 7`. Each number is rounded down by itself.
+impl fmt::Display for Shares {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let low = percent(self.low);
+        write!(
+            f,
+            "{low}% [{low}–{}], coverage {}%, derived {} + attested {}",
+            percent(self.high),
+            percent(self.coverage),
+            percent(self.derived),
+            percent(self.attested)
+        )
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.shares {
+            Some(shares) => shares.fmt(f),
+            None => f.write_str("no applicable item"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn item(status: Status, weight: f64) -> ScoreItem {
+        ScoreItem {
+            category: None,
+            weight,
+            status,
+            waived: false,
+            basis: Basis::Derived,
+        }
+    }
+
+    #[test]
+    fn it_prints_as_in_the_model() {
+        let mut attested = item(Status::Pass, 7.0);
+        attested.basis = Basis::Attested;
+        let score = Score::of(&[
+            item(Status::Pass, 55.0),
+            attested,
+            item(Status::Unknown, 22.0),
+            item(Status::Fail, 16.0),
+        ]);
+        assert_eq!(
+            score.to_string(),
+            "62% [62–84], coverage 78%, derived 55 + attested 7"
+        );
+    }
+
+    #[test]
+    fn nothing_applicable_is_neither_none_nor_all() {
+        for items in [
+            vec![],
+            vec![item(Status::Na, 1.0)],
+            vec![item(Status::Pass, 0.0)],
+        ] {
+            let score = Score::of(&items);
+            assert_eq!(score.shares, None);
+            assert_eq!(score.to_string(), "no applicable item");
+            let json = serde_json::to_value(&score).expect("a score is json");
+            assert!(json.get("low").is_none());
+            let back: Score = serde_json::from_value(json).expect("and can be read");
+            assert_eq!(back, score);
+        }
+    }
+
+    #[test]
+    fn it_is_rounded_down() {
+        let score = Score::of(&[item(Status::Pass, 999.0), item(Status::Fail, 1.0)]);
+        assert!(score.to_string().starts_with("99% [99–99]"));
+        let score = Score::of(&[item(Status::Pass, 29.0), item(Status::Fail, 71.0)]);
+        assert!(score.to_string().starts_with("29% "));
+    }
+
+    #[test]
+    fn a_waived_item_scores_nothing_and_cannot() {
+        let mut waived = item(Status::Warn, 1.0);
+        waived.waived = true;
+        let mut open = item(Status::Unknown, 1.0);
+        open.waived = true;
+        let shares = Score::of(&[waived, open, item(Status::Pass, 2.0)])
+            .shares
+            .expect("there are applicable items");
+        assert!((shares.low - 0.5).abs() < 1e-9);
+        assert!((shares.high - 0.5).abs() < 1e-9);
+        assert!((shares.coverage - 0.75).abs() < 1e-9);
+    }
+
+    #[test]
+    fn categories_are_scored_by_themselves() {
+        let mut security = item(Status::Fail, 1.0);
+        security.category = Some("security".to_owned());
+        let mut moot = item(Status::Na, 1.0);
+        moot.category = Some("moot".to_owned());
+        let score = Score::of(&[security, moot, item(Status::Pass, 1.0)]);
+        let lines: Vec<_> = score
+            .categories
+            .iter()
+            .map(|category| {
+                (
+                    category.category.as_deref(),
+                    category.shares.map(|shares| percent(shares.low)),
+                )
+            })
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                (None, Some(100.0)),
+                (Some("moot"), None),
+                (Some("security"), Some(0.0))
+            ]
+        );
+    }
+
+    fn any_item() -> impl Strategy<Value = ScoreItem> {
+        (
+            prop::option::of("[ab]"),
+            prop_oneof![0.0..100.0, Just(f64::NAN), Just(f64::INFINITY), Just(-1.0)],
+            prop::sample::select(Status::ALL.to_vec()),
+            any::<bool>(),
+            prop::sample::select(vec![Basis::Derived, Basis::Attested]),
+        )
+            .prop_map(|(category, weight, status, waived, basis)| ScoreItem {
+                category,
+                weight,
+                status,
+                waived,
+                basis,
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn the_interval_is_one_and_lies_within_bounds(
+            items in prop::collection::vec(any_item(), 0..20)
+        ) {
+            let score = Score::of(&items);
+            let parts = score.categories.iter().filter_map(|category| category.shares);
+            for shares in parts.chain(score.shares) {
+                prop_assert!(0.0 <= shares.low && shares.low <= shares.high && shares.high <= 1.0);
+                prop_assert!((0.0..=1.0).contains(&shares.coverage));
+                prop_assert!((shares.derived + shares.attested - shares.low).abs() < 1e-9);
+            }
+        }
+
+        #[test]
+        fn an_unknown_raises_nothing_and_encloses_what_it_hides(
+            mut items in prop::collection::vec(any_item(), 1..20), at in 0usize..20
+        ) {
+            let at = at % items.len();
+            prop_assume!(items[at].status != Status::Na);
+            let known = Score::of(&items).shares;
+            items[at].status = Status::Unknown;
+            if let (Some(known), Some(hidden)) = (known, Score::of(&items).shares) {
+                prop_assert!(hidden.low <= known.low + 1e-9);
+                prop_assert!(hidden.high >= known.high - 1e-9);
+                prop_assert!(hidden.coverage <= known.coverage + 1e-9);
+            }
+        }
+    }
+}
