@@ -107,7 +107,7 @@ pub struct DurationText(pub Duration);
 /// Text that is not a duration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a duration: write a whole number and a unit, such as \"250ms\", \"5s\", \"2m\", \"1h\" or \"7d\""
+    "`{0}` is not a duration: write a whole number above 0 and a unit, such as \"250ms\", \"5s\", \"2m\", \"1h\" or \"7d\""
 )]
 pub struct BadDuration(String);
 
@@ -128,6 +128,10 @@ impl std::str::FromStr for DurationText {
             _ => return Err(bad()),
         };
         let ms = count.checked_mul(unit_ms).ok_or_else(bad)?;
+        // Nothing is seen, held or waited for in no time.
+        if ms == 0 {
+            return Err(bad());
+        }
         // A hundred years keeps every sum with a clock inside its range.
         if ms > 100 * 365 * 86_400_000 {
             return Err(bad());
@@ -155,7 +159,7 @@ impl JsonSchema for DurationText {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^[0-9]+(ms|s|m|h|d)$",
+            "pattern": "^0*[1-9][0-9]*(ms|s|m|h|d)$",
             "description": "A duration: a whole number and a unit (ms, s, m, h, d).",
         })
     }

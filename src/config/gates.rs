@@ -1,0 +1,144 @@
+//! `[[gate]]` and `[[waiver]]` tables.
+
+use std::collections::HashMap;
+
+use jiff::civil::Date;
+use toml::Spanned;
+
+use super::diagnostics::Diagnostics;
+use super::load::is_slug;
+use super::sources::Place;
+use super::suggest::did_you_mean;
+use super::tables::{GateTable, WaivedResult, WaiverTable};
+use crate::judge::Status;
+use crate::plan::{Gate, Item, Waiver, wildcard};
+
+/// A waiver may not look further ahead than this: what is waived for longer is a decision, and
+/// belongs into the checklist.
+const MAX_WAIVER_DAYS: i64 = 90;
+
+/// Resolves one gate; errors go to `diagnostics`.
+pub(super) fn gate(
+    table: GateTable,
+    file: usize,
+    items: &[Item],
+    diagnostics: &mut Diagnostics,
+) -> Gate {
+    let place_of = |span| Place { file, span };
+    if !is_slug(table.id.get_ref()) {
+        diagnostics
+            .error(
+                place_of(table.id.span()),
+                format!("`{}` is not an id", table.id.get_ref()),
+            )
+            .help("an id is letters, digits, `.`, `-` and `_`, beginning with a letter or digit");
+    }
+    let mut members = Vec::new();
+    for pattern in &table.items {
+        let before = members.len();
+        members.extend((0..items.len()).filter(|i| wildcard(pattern.get_ref(), &items[*i].id)));
+        if members.len() == before {
+            no_item(pattern, place_of(pattern.span()), items, diagnostics);
+        }
+    }
+    members.sort_unstable();
+    members.dedup();
+    Gate {
+        id: table.id.into_inner(),
+        items: members,
+    }
+}
+
+fn no_item(pattern: &Spanned<String>, place: Place, items: &[Item], diagnostics: &mut Diagnostics) {
+    let text = pattern.get_ref();
+    if text.contains('*') {
+        diagnostics
+            .warning(place, format!("`{text}` matches no item"))
+            .help("a section that has no items yet adds nothing to the gate");
+    } else {
+        diagnostics
+            .error(place, format!("there is no item `{text}`"))
+            .help(did_you_mean(
+                text,
+                items.iter().map(|item| item.id.as_str()),
+            ));
+    }
+}
+
+/// Attaches one waiver to its item; errors go to `diagnostics`.
+pub(super) fn waiver(
+    table: WaiverTable,
+    file: usize,
+    today: Date,
+    items: &mut [Item],
+    index: &HashMap<String, usize>,
+    diagnostics: &mut Diagnostics,
+) {
+    let place_of = |span| Place { file, span };
+    for (name, text) in [("owner", &table.owner), ("reason", &table.reason)] {
+        if text.get_ref().trim().is_empty() {
+            diagnostics.error(place_of(text.span()), format!("a waiver without {name}"));
+        }
+    }
+    let expires_place = place_of(table.expires.span());
+    let Ok(expires) = table.expires.get_ref().parse::<Date>() else {
+        diagnostics
+            .error(
+                expires_place,
+                format!("`{}` is not a date", table.expires.get_ref()),
+            )
+            .help("write a date such as 2026-12-31");
+        return;
+    };
+    let days = today
+        .until(expires)
+        .map_or(i64::MAX, |span| i64::from(span.get_days()));
+    if days > MAX_WAIVER_DAYS {
+        diagnostics
+            .error(
+                expires_place,
+                format!(
+                    "a waiver holds at most {MAX_WAIVER_DAYS} days; this one would hold {days}"
+                ),
+            )
+            .help("choose an earlier date and renew it when it comes");
+        return;
+    }
+    if days < 0 {
+        diagnostics
+            .warning(
+                expires_place,
+                format!("the waiver for `{}` has expired", table.item.get_ref()),
+            )
+            .help("an expired waiver is no waiver: renew or remove it");
+    }
+    let item_place = place_of(table.item.span());
+    let Some(at) = index.get(table.item.get_ref()) else {
+        diagnostics
+            .error(
+                item_place,
+                format!("there is no item `{}`", table.item.get_ref()),
+            )
+            .help(did_you_mean(
+                table.item.get_ref(),
+                items.iter().map(|item| item.id.as_str()),
+            ));
+        return;
+    };
+    if items[*at].waiver.is_some() {
+        diagnostics.error(
+            item_place,
+            format!("a second waiver for `{}`", table.item.get_ref()),
+        );
+        return;
+    }
+    items[*at].waiver = Some(Waiver {
+        result: match table.result {
+            WaivedResult::Fail => Status::Fail,
+            WaivedResult::Unknown => Status::Unknown,
+        },
+        owner: table.owner.into_inner(),
+        reason: table.reason.into_inner(),
+        expires,
+    });
+}

@@ -1,0 +1,424 @@
+//! `${env:NAME}`, `${file:PATH}`, `${var:NAME}`, each with an optional `:-default`, put into
+//! strings and quoted for the place where they stand.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::lookup::{look_up_env, look_up_file, looks_secret};
+use super::url_part::UrlPart;
+use crate::evidence::RedactorBuilder;
+
+/// Variables may name variables, this deep.
+const MAX_DEPTH: usize = 16;
+
+/// RFC 3986 unreserved characters stay readable; all others are encoded.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The kind of place that a string is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quote {
+    /// Taken as it is.
+    Plain,
+    /// A URL: quoted for user info, path segment or query value.
+    Url,
+    /// A path: relative ones are joined to the directory of the file.
+    Path,
+    /// A secret as a whole.
+    Secret,
+    /// Text that may carry secrets: what variables put there is secret.
+    Guarded,
+    /// A CEL expression: quoted for a string literal.
+    Expr,
+}
+
+impl Quote {
+    /// From the `x-place` of a parameter's schema.
+    pub(super) fn from_schema(name: Option<&str>) -> Self {
+        match name {
+            Some("url") => Self::Url,
+            Some("path") => Self::Path,
+            Some("secret") => Self::Secret,
+            Some("guarded") => Self::Guarded,
+            Some("expr") => Self::Expr,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// Something that cannot be put in, with its bytes within the string.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) span: Range<usize>,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+/// A value of `[vars]` as written, and the directory of the file that it stands in.
+pub(super) struct Var {
+    pub(super) text: String,
+    pub(super) dir: PathBuf,
+}
+
+/// Where variables come from.
+pub(super) struct Variables {
+    pub(super) vars: BTreeMap<String, Var>,
+    pub(super) secrets: RedactorBuilder,
+}
+
+pub(super) struct Value {
+    pub(super) text: String,
+    /// From a file, or from a variable whose name says so.
+    pub(super) secret: bool,
+}
+
+pub(super) enum Segment<'t> {
+    Literal(&'t str),
+    Variable { span: Range<usize>, body: &'t str },
+}
+
+impl Variables {
+    /// Puts variables into `text`, which stands in a file of `dir`.
+    pub(super) fn render(
+        &mut self,
+        text: &str,
+        quote: Quote,
+        dir: &Path,
+    ) -> Result<String, Vec<Problem>> {
+        let segments = segments(text)?;
+        let mut out = String::with_capacity(text.len());
+        let mut problems = Vec::new();
+        for (index, segment) in segments.iter().enumerate() {
+            match segment {
+                Segment::Literal(literal) => out.push_str(literal),
+                Segment::Variable { span, body } => match self.look_up(body, dir, 0) {
+                    Ok(value) => {
+                        let rest = &segments[index + 1..];
+                        match self.quoted(&value, quote, &out, rest) {
+                            Ok(quoted) => out.push_str(&quoted),
+                            Err(message) => problems.push(problem(span, message, None)),
+                        }
+                    }
+                    Err((message, help)) => problems.push(problem(span, message, help)),
+                },
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        self.finish(&mut out, quote, dir);
+        Ok(out)
+    }
+
+    /// What a whole rendered string implies: its secrets, and the directory of a path.
+    fn finish(&mut self, out: &mut String, quote: Quote, dir: &Path) {
+        match quote {
+            Quote::Secret => self.secrets.add(out),
+            Quote::Url => self.add_url_secrets(out, false),
+            Quote::Path => *out = dir.join(&*out).to_string_lossy().into_owned(),
+            Quote::Plain | Quote::Guarded | Quote::Expr => {}
+        }
+    }
+
+    fn look_up(
+        &mut self,
+        body: &str,
+        dir: &Path,
+        depth: usize,
+    ) -> Result<Value, (String, Option<String>)> {
+        let (reference, default) = match body.split_once(":-") {
+            Some((reference, default)) => (reference, Some(default)),
+            None => (body, None),
+        };
+        let Some((source, name)) = reference.split_once(':') else {
+            return Err((
+                format!("`${{{body}}}` names no source"),
+                Some("write ${env:NAME}, ${file:PATH} or ${var:NAME}; a literal ${ is $${".into()),
+            ));
+        };
+        let found = match source {
+            "env" => look_up_env(name)?,
+            "file" => look_up_file(&dir.join(name), default.is_some())?,
+            "var" => return self.look_up_var(name, default, depth),
+            other => {
+                return Err((
+                    format!("`{other}` is not a source of variables"),
+                    Some("there are `env`, `file` and `var`".into()),
+                ));
+            }
+        };
+        match (found, default) {
+            (Some(value), _) => Ok(value),
+            (None, Some(default)) => Ok(Value {
+                text: default.to_owned(),
+                secret: false,
+            }),
+            (None, None) => Err((
+                format!("the environment variable `{name}` is not set or empty"),
+                Some(format!("set it, or give a default: ${{{body}:-…}}")),
+            )),
+        }
+    }
+
+    fn look_up_var(
+        &mut self,
+        name: &str,
+        default: Option<&str>,
+        depth: usize,
+    ) -> Result<Value, (String, Option<String>)> {
+        if depth >= MAX_DEPTH {
+            return Err((format!("`{name}` of [vars] refers to itself"), None));
+        }
+        let Some(var) = self.vars.get(name) else {
+            if let Some(default) = default {
+                return Ok(Value {
+                    text: default.to_owned(),
+                    secret: false,
+                });
+            }
+            let names: Vec<&str> = self.vars.keys().map(String::as_str).collect();
+            return Err((
+                format!("`{name}` is not in [vars]"),
+                Some(super::suggest::did_you_mean(name, names)),
+            ));
+        };
+        let (text, dir) = (var.text.clone(), var.dir.clone());
+        let parts = segments(&text).map_err(|mut problems| {
+            let first = problems.remove(0);
+            (
+                format!("in `{name}` of [vars]: {}", first.message),
+                first.help,
+            )
+        })?;
+        let mut value = Value {
+            text: String::new(),
+            secret: looks_secret(name),
+        };
+        for part in parts {
+            match part {
+                Segment::Literal(literal) => value.text.push_str(literal),
+                Segment::Variable { body, .. } => {
+                    let inner = self.look_up(body, &dir, depth + 1)?;
+                    value.secret |= inner.secret;
+                    value.text.push_str(&inner.text);
+                }
+            }
+        }
+        Ok(value)
+    }
+
+    fn quoted(
+        &mut self,
+        value: &Value,
+        quote: Quote,
+        before: &str,
+        after: &[Segment<'_>],
+    ) -> Result<String, String> {
+        if quote == Quote::Url {
+            return self.quoted_in_url(value, before, after);
+        }
+        let at_start_of_url = before.is_empty() && value.text.contains("://");
+        if value.secret && at_start_of_url {
+            self.add_url_secrets(&value.text, true);
+        } else if value.secret || matches!(quote, Quote::Secret | Quote::Guarded) {
+            self.secrets.add(&value.text);
+        }
+        Ok(match quote {
+            Quote::Expr => value
+                .text
+                .replace('\\', "\\\\")
+                .replace('\'', "\\'")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n"),
+            _ => value.text.clone(),
+        })
+    }
+
+    fn quoted_in_url(
+        &mut self,
+        value: &Value,
+        before: &str,
+        after: &[Segment<'_>],
+    ) -> Result<String, String> {
+        let encode = |text: &str| utf8_percent_encode(text, COMPONENT).to_string();
+        match UrlPart::at(before, after) {
+            UrlPart::Start => {
+                self.add_url_secrets(&value.text, true);
+                Ok(value.text.clone())
+            }
+            UrlPart::Host => {
+                if value.text.contains(['/', '?', '#', '@', '\\']) {
+                    return Err("the value is not a host or port".into());
+                }
+                Ok(value.text.clone())
+            }
+            UrlPart::UserInfo | UrlPart::Query => {
+                self.secrets.add(&value.text);
+                Ok(encode(&value.text))
+            }
+            UrlPart::Path => {
+                if value.secret {
+                    self.secrets.add(&value.text);
+                }
+                Ok(encode(&value.text))
+            }
+        }
+    }
+
+    /// The password of a URL is always a secret; of a URL that came whole from a variable, the
+    /// query values are too.
+    fn add_url_secrets(&mut self, text: &str, query: bool) {
+        let Ok(url) = url::Url::parse(text) else {
+            return;
+        };
+        if let Some(password) = url.password() {
+            let plain = percent_encoding::percent_decode_str(password).decode_utf8_lossy();
+            self.secrets.add(&plain);
+            self.secrets.add(password);
+        }
+        if query {
+            for (_, value) in url.query_pairs() {
+                self.secrets.add(&value);
+            }
+        }
+    }
+}
+
+fn problem(span: &Range<usize>, message: String, help: Option<String>) -> Problem {
+    Problem {
+        span: span.clone(),
+        message,
+        help,
+    }
+}
+
+fn segments(text: &str) -> Result<Vec<Segment<'_>>, Vec<Problem>> {
+    let mut segments = Vec::new();
+    let mut rest = 0;
+    while let Some(found) = text[rest..].find('$') {
+        let at = rest + found;
+        let tail = &text[at..];
+        if tail.starts_with("$${") {
+            segments.push(Segment::Literal(&text[rest..at]));
+            segments.push(Segment::Literal("${"));
+            rest = at + 3;
+        } else if tail.starts_with("${") {
+            segments.push(Segment::Literal(&text[rest..at]));
+            let Some(end) = tail.find('}') else {
+                return Err(vec![problem(
+                    &(at..text.len()),
+                    "a variable that does not end".into(),
+                    Some("close it with }; a literal ${ is $${".into()),
+                )]);
+            };
+            segments.push(Segment::Variable {
+                span: at..at + end + 1,
+                body: &tail[2..end],
+            });
+            rest = at + end + 1;
+        } else {
+            segments.push(Segment::Literal(&text[rest..=at]));
+            rest = at + 1;
+        }
+    }
+    segments.push(Segment::Literal(&text[rest..]));
+    Ok(segments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        let vars = pairs
+            .iter()
+            .map(|(name, text)| {
+                let var = Var {
+                    text: (*text).to_owned(),
+                    dir: PathBuf::from("/conf"),
+                };
+                ((*name).to_owned(), var)
+            })
+            .collect();
+        Variables {
+            vars,
+            secrets: RedactorBuilder::default(),
+        }
+    }
+
+    fn render(pairs: &[(&str, &str)], text: &str, quote: Quote) -> Result<String, Vec<Problem>> {
+        variables(pairs).render(text, quote, Path::new("/conf"))
+    }
+
+    #[test]
+    fn a_value_is_quoted_for_its_part_of_a_url() {
+        let pairs = [
+            ("p", "a/b@c:d?e#f%20 ü"),
+            ("api", "http://h:1"),
+            ("h", "example.org"),
+        ];
+        let encoded = "a%2Fb%40c%3Ad%3Fe%23f%2520%20%C3%BC";
+        let ok = |text| render(&pairs, text, Quote::Url).expect(text);
+        assert_eq!(ok("${var:api}/health"), "http://h:1/health");
+        assert_eq!(
+            ok("http://u:${var:p}@${var:h}/x"),
+            format!("http://u:{encoded}@example.org/x")
+        );
+        assert_eq!(
+            ok("http://${var:h}:80/${var:p}/y"),
+            format!("http://example.org:80/{encoded}/y")
+        );
+        assert_eq!(
+            ok("http://h/?q=${var:p}&r=1"),
+            format!("http://h/?q={encoded}&r=1")
+        );
+        assert!(render(&pairs, "http://${var:p}/", Quote::Url).is_err());
+    }
+
+    #[test]
+    fn what_is_missing_is_an_error_with_its_place() {
+        let missing =
+            render(&[], "x ${env:PROBE_TEST_SURELY_UNSET} y", Quote::Plain).expect_err("unset");
+        assert_eq!(missing[0].span, 2..33);
+        assert!(missing[0].message.contains("PROBE_TEST_SURELY_UNSET"));
+        for bad in [
+            "${",
+            "${env:}",
+            "${nope:x}",
+            "${x}",
+            "${var:none}",
+            "${file:/none/at/all}",
+        ] {
+            assert!(render(&[], bad, Quote::Plain).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn defaults_escapes_and_dollars() {
+        let ok = |text| render(&[], text, Quote::Plain).expect(text);
+        assert_eq!(ok("${env:PROBE_TEST_SURELY_UNSET:-a:-b}"), "a:-b");
+        assert_eq!(ok("${file:/none/at/all:-x}"), "x");
+        assert_eq!(ok("$${env:X} costs $5 $"), "${env:X} costs $5 $");
+    }
+
+    #[test]
+    fn variables_that_name_each_other_end() {
+        let pairs = [("a", "${var:b}"), ("b", "${var:a}")];
+        assert!(render(&pairs, "${var:a}", Quote::Plain).is_err());
+    }
+
+    #[test]
+    fn an_expression_gets_a_quoted_string() {
+        let pairs = [("v", "it's \"x\"\\")];
+        assert_eq!(
+            render(&pairs, "body == '${var:v}'", Quote::Expr).expect("renders"),
+            "body == 'it\\'s \\\"x\\\"\\\\'"
+        );
+    }
+}

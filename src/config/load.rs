@@ -1,0 +1,449 @@
+//! Loads a configuration: read, parse, check shapes, build probes, compile rules, resolve names.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::diagnostics::Diagnostics;
+use super::include::{Document, parse_all, read_all};
+use super::interpolate::{Var, Variables};
+use super::link::{Probes, link};
+use super::probe_table::{Draft, ProbeReader};
+use super::shape::Shaper;
+use super::sources::{Place, Sources};
+use super::suggest::did_you_mean;
+use super::tables::{AgentTable, GateTable, ItemTable, WaiverTable};
+use super::{gates, items};
+use crate::evidence::RedactorBuilder;
+use crate::plan::{Agent, Gate, Item, Plan, PlannedProbe};
+
+/// A plan and what is worth knowing about it.
+pub struct Loaded {
+    /// What runs.
+    pub plan: Plan,
+    /// Warnings only.
+    pub diagnostics: Diagnostics,
+    /// The files, to render the warnings with.
+    pub sources: Sources,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug)]
+pub struct LoadError {
+    /// All that is wrong.
+    pub diagnostics: Diagnostics,
+    /// The files, to render the errors with.
+    pub sources: Sources,
+}
+
+/// Loads the configuration at `path`. `today` (UTC) decides whether waivers hold.
+///
+/// # Errors
+/// All that is wrong with it, at once. Nothing is probed.
+pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
+    let mut sources = Sources::default();
+    let mut diagnostics = Diagnostics::default();
+    read_all(path, &mut sources, &mut diagnostics);
+    if diagnostics.has_errors() {
+        return Err(Box::new(LoadError {
+            diagnostics,
+            sources,
+        }));
+    }
+    let plan = Loader::new(&sources, &mut diagnostics, today).load(parse_all(&sources));
+    match plan {
+        Some(plan) if !diagnostics.has_errors() => Ok(Loaded {
+            plan,
+            diagnostics,
+            sources,
+        }),
+        _ => Err(Box::new(LoadError {
+            diagnostics,
+            sources,
+        })),
+    }
+}
+
+/// Whether `text` can be an id.
+pub(super) fn is_slug(text: &str) -> bool {
+    let first = text.bytes().next();
+    first.is_some_and(|first| first.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        && text.len() <= 128
+}
+
+/// Deserializes a table whose shape was checked; what is still wrong is an error at its place.
+pub(super) fn take<T: for<'de> Deserialize<'de>>(
+    table: &DeTable<'_>,
+    span: std::ops::Range<usize>,
+    shaper: &mut Shaper<'_>,
+) -> Option<T> {
+    let value = Spanned::new(span.clone(), DeValue::Table(table.clone()));
+    match T::deserialize(ValueDeserializer::from(value)) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let place = Place {
+                file: shaper.file,
+                span: error.span().unwrap_or(span),
+            };
+            // A missing key was reported with its name by the check of the shape.
+            if !shaper
+                .diagnostics
+                .list()
+                .iter()
+                .any(|d| d.place.as_ref() == Some(&place))
+            {
+                shaper
+                    .diagnostics
+                    .error(place, error.message().trim().to_owned());
+            }
+            None
+        }
+    }
+}
+
+const SECTIONS: [&str; 7] = [
+    "agent", "defaults", "vars", "probe", "item", "gate", "waiver",
+];
+
+struct Loader<'s> {
+    sources: &'s Sources,
+    diagnostics: &'s mut Diagnostics,
+    today: Date,
+    variables: Variables,
+}
+
+impl<'s> Loader<'s> {
+    fn new(sources: &'s Sources, diagnostics: &'s mut Diagnostics, today: Date) -> Self {
+        Self {
+            sources,
+            diagnostics,
+            today,
+            variables: Variables {
+                vars: BTreeMap::new(),
+                secrets: RedactorBuilder::default(),
+            },
+        }
+    }
+
+    fn load(mut self, mut documents: Vec<Document<'_>>) -> Option<Plan> {
+        for document in &documents {
+            self.check_sections(document);
+            self.collect_vars(document);
+        }
+        let agent: AgentTable = self.single(&mut documents, "agent");
+        let mut reader = ProbeReader::new(self.single(&mut documents, "defaults"));
+        let drafts = self.drafts(&mut documents, &mut reader);
+        let agent = Self::agent(agent);
+        let probes = link(drafts, self.sources, self.diagnostics);
+        let mut items = self.items(&mut documents, &probes);
+        let probes = probes.list;
+        self.waivers(&mut documents, &mut items);
+        let gates = self.gates(&mut documents, &items);
+        if probes.is_empty() && !self.diagnostics.has_errors() {
+            self.diagnostics
+                .error(
+                    None,
+                    "this configuration has no [[probe]]: there is nothing to see",
+                )
+                .help("`probe init` writes a starter file");
+        }
+        self.warn_unused(&probes, &items);
+        let redactor = std::mem::take(&mut self.variables.secrets).build();
+        let probes = probes
+            .into_iter()
+            .map(|mut probe| {
+                probe.target = redactor.string(probe.target);
+                probe
+            })
+            .collect();
+        Some(Plan {
+            agent,
+            probes,
+            items,
+            gates,
+            redactor: Arc::new(redactor),
+            config_digest: self.digest(),
+        })
+    }
+
+    fn place(file: usize, span: std::ops::Range<usize>) -> Place {
+        Place { file, span }
+    }
+
+    fn check_sections(&mut self, document: &Document<'_>) {
+        for (key, _) in document.table.get_ref() {
+            let name: &str = key.get_ref();
+            if !SECTIONS.contains(&name) {
+                self.diagnostics
+                    .error(
+                        Self::place(document.file, key.span()),
+                        format!("`{name}` is not a section of a configuration"),
+                    )
+                    .label("unknown key")
+                    .help(did_you_mean(name, SECTIONS));
+            }
+        }
+    }
+
+    fn collect_vars(&mut self, document: &Document<'_>) {
+        let Some(vars) = document.table.get_ref().get("vars") else {
+            return;
+        };
+        let Some(table) = vars.get_ref().as_table() else {
+            self.diagnostics.error(
+                Self::place(document.file, vars.span()),
+                "`vars` is a table: write [vars]",
+            );
+            return;
+        };
+        for (key, value) in table {
+            let text = match value.get_ref() {
+                DeValue::String(text) => text.clone().into_owned(),
+                DeValue::Integer(number) => number.to_string(),
+                DeValue::Float(number) => number.to_string(),
+                DeValue::Boolean(value) => value.to_string(),
+                _ => {
+                    self.diagnostics.error(
+                        Self::place(document.file, value.span()),
+                        "a variable is a string, a number or true or false",
+                    );
+                    continue;
+                }
+            };
+            let var = Var {
+                text,
+                dir: self.dir(document.file),
+            };
+            if self
+                .variables
+                .vars
+                .insert(key.get_ref().clone().into_owned(), var)
+                .is_some()
+            {
+                self.diagnostics.error(
+                    Self::place(document.file, key.span()),
+                    format!("the variable `{}` is in two files", key.get_ref()),
+                );
+            }
+        }
+    }
+
+    fn dir(&self, file: usize) -> PathBuf {
+        let parent = self.sources.file(file).path.parent();
+        parent.map_or_else(PathBuf::new, Path::to_owned)
+    }
+
+    /// Runs `f` with a shaper for one file.
+    fn shaped<T>(&mut self, file: usize, f: impl FnOnce(&mut Shaper<'_>) -> T) -> T {
+        let dir = self.dir(file);
+        f(&mut Shaper {
+            sources: self.sources,
+            variables: &mut self.variables,
+            diagnostics: self.diagnostics,
+            file,
+            dir: &dir,
+        })
+    }
+
+    /// A table that stands in at most one of the files.
+    fn single<T>(&mut self, documents: &mut [Document<'_>], name: &str) -> T
+    where
+        T: Default + schemars::JsonSchema + for<'de> Deserialize<'de>,
+    {
+        let schema = super::schema::of::<T>();
+        let mut found = None;
+        for document in documents {
+            let file = document.file;
+            let Some(entry) = document.table.get_mut().get_mut(name) else {
+                continue;
+            };
+            if found.is_some() {
+                self.diagnostics.error(
+                    Self::place(file, entry.span()),
+                    format!("[{name}] is in two files"),
+                );
+            }
+            found = self
+                .table_of(file, entry, &schema, &format!("[{name}]"))
+                .or(found);
+        }
+        found.unwrap_or_default()
+    }
+
+    fn table_of<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        file: usize,
+        entry: &mut Spanned<DeValue<'_>>,
+        schema: &serde_json::Value,
+        what: &str,
+    ) -> Option<T> {
+        let span = entry.span();
+        let DeValue::Table(table) = entry.get_mut() else {
+            self.diagnostics
+                .error(Self::place(file, span), format!("{what} is a table"));
+            return None;
+        };
+        self.shaped(file, |shaper| {
+            let fits = shaper.table(table, span.clone(), schema, what);
+            fits.then(|| take(table, span, shaper)).flatten()
+        })
+    }
+
+    /// All tables of `[[name]]`, in order.
+    fn list<T>(&mut self, documents: &mut [Document<'_>], name: &str) -> Vec<(usize, T)>
+    where
+        T: schemars::JsonSchema + for<'de> Deserialize<'de>,
+    {
+        let schema = super::schema::of::<T>();
+        let mut all = Vec::new();
+        for document in documents {
+            let file = document.file;
+            for entry in self.entries(document, name) {
+                if let Some(table) = self.table_of(file, entry, &schema, &format!("this {name}")) {
+                    all.push((file, table));
+                }
+            }
+        }
+        all
+    }
+
+    /// The entries of an array of tables; anything else is an error.
+    fn entries<'d, 'i>(
+        &mut self,
+        document: &'d mut Document<'i>,
+        name: &str,
+    ) -> Vec<&'d mut Spanned<DeValue<'i>>> {
+        let file = document.file;
+        let Some(value) = document.table.get_mut().get_mut(name) else {
+            return Vec::new();
+        };
+        let span = value.span();
+        let DeValue::Array(list) = value.get_mut() else {
+            self.diagnostics.error(
+                Self::place(file, span),
+                format!("`{name}` is a list of tables: write [[{name}]]"),
+            );
+            return Vec::new();
+        };
+        list.iter_mut().collect()
+    }
+
+    fn drafts(&mut self, documents: &mut [Document<'_>], reader: &mut ProbeReader) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        for document in documents {
+            let file = document.file;
+            for entry in self.entries(document, "probe") {
+                let draft = self.shaped(file, |shaper| reader.read(entry, shaper));
+                drafts.extend(draft);
+            }
+        }
+        drafts
+    }
+
+    fn agent(table: AgentTable) -> Agent {
+        Agent {
+            environment: table.environment,
+            service: table.service,
+            git_commit: table.git_commit,
+            digests: table.digests,
+            vantage: table.vantage,
+            max_per_target: table.max_per_target,
+        }
+    }
+
+    fn items(&mut self, documents: &mut [Document<'_>], probes: &Probes) -> Vec<Item> {
+        let tables = self.list::<ItemTable>(documents, "item");
+        if tables.is_empty() {
+            return items::one_per_probe(&probes.list);
+        }
+        let mut seen: HashMap<String, Place> = HashMap::new();
+        let mut all = Vec::with_capacity(tables.len());
+        for (file, table) in tables {
+            let place = Self::place(file, table.id.span());
+            if let Some(first) = seen.insert(table.id.get_ref().clone(), place.clone()) {
+                let line = self.sources.line(&first);
+                self.diagnostics
+                    .error(
+                        place,
+                        format!("a second item with the id `{}`", table.id.get_ref()),
+                    )
+                    .help(format!("the first one is on line {line}"));
+            }
+            all.push(items::item(
+                table,
+                file,
+                probes,
+                self.sources,
+                self.diagnostics,
+            ));
+        }
+        all
+    }
+
+    fn waivers(&mut self, documents: &mut [Document<'_>], items: &mut [Item]) {
+        let index: HashMap<String, usize> = items
+            .iter()
+            .enumerate()
+            .map(|(at, item)| (item.id.clone(), at))
+            .collect();
+        for (file, table) in self.list::<WaiverTable>(documents, "waiver") {
+            gates::waiver(table, file, self.today, items, &index, self.diagnostics);
+        }
+    }
+
+    fn gates(&mut self, documents: &mut [Document<'_>], items: &[Item]) -> Vec<Gate> {
+        let tables = self.list::<GateTable>(documents, "gate");
+        if tables.is_empty() {
+            return vec![Gate {
+                id: "default".to_owned(),
+                items: (0..items.len()).collect(),
+            }];
+        }
+        let mut all: Vec<Gate> = Vec::with_capacity(tables.len());
+        for (file, table) in tables {
+            let place = Self::place(file, table.id.span());
+            if all.iter().any(|gate| gate.id == *table.id.get_ref()) {
+                self.diagnostics.error(
+                    place,
+                    format!("a second gate with the id `{}`", table.id.get_ref()),
+                );
+            }
+            all.push(gates::gate(table, file, items, self.diagnostics));
+        }
+        all
+    }
+
+    fn warn_unused(&mut self, probes: &[PlannedProbe], items: &[Item]) {
+        let mut used = vec![false; probes.len()];
+        for need in items.iter().flat_map(|item| &item.needs) {
+            used[need.probe] = true;
+        }
+        for (probe, _) in probes.iter().zip(used).filter(|(_, used)| !used) {
+            self.diagnostics.warning(
+                None,
+                format!(
+                    "{}:{}: no item needs the probe `{}`: it runs and decides nothing",
+                    probe.source.file, probe.source.line, probe.id
+                ),
+            );
+        }
+    }
+
+    fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for file in self.sources.files() {
+            hash.update((file.text.len() as u64).to_be_bytes());
+            hash.update(&file.text);
+        }
+        format!("sha256:{:x}", hash.finalize())
+    }
+}

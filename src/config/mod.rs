@@ -1,0 +1,25 @@
+//! `probes.toml` → a typed, validated [`Plan`](crate::plan::Plan): everything that can be wrong
+//! is found before anything is probed, all of it at once, each with its place.
+
+mod diagnostics;
+mod gates;
+mod include;
+mod interpolate;
+mod items;
+mod link;
+mod load;
+mod lookup;
+mod probe_table;
+mod rules;
+mod schema;
+mod shape;
+mod sources;
+mod suggest;
+mod tables;
+mod url_part;
+
+pub use diagnostics::{Diagnostic, Diagnostics, Level};
+pub use load::{LoadError, Loaded, load};
+pub use schema::config_schema;
+pub use sources::{Place, Sources};
+pub use suggest::closest;

@@ -1,0 +1,298 @@
+//! `[[probe]]` tables → planned probes.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::load::{is_slug, take};
+use super::rules::KindRules;
+use super::shape::Shaper;
+use super::sources::Place;
+use super::suggest::did_you_mean;
+use super::tables::{DefaultsTable, ProbeTable, RetryOn};
+use crate::plan::{PlannedProbe, SourceRef};
+use crate::probes::{self, BuildError, KINDS, ParamError};
+
+/// Without `timeout` anywhere.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A probe whose dependencies are still names.
+pub(super) struct Draft {
+    pub(super) id: String,
+    pub(super) id_place: Place,
+    pub(super) depends_on: Vec<(String, Place)>,
+    /// None: it has errors, which were reported; its name can still be referred to.
+    pub(super) probe: Option<PlannedProbe>,
+}
+
+/// Reads `[[probe]]` tables; keeps what is the same for every probe of a kind.
+pub(super) struct ProbeReader {
+    kinds: HashMap<&'static str, KindState>,
+    pub(super) defaults: DefaultsTable,
+}
+
+struct KindState {
+    rules: KindRules,
+    schema: serde_json::Value,
+}
+
+impl ProbeReader {
+    pub(super) fn new(defaults: DefaultsTable) -> Self {
+        Self {
+            kinds: HashMap::new(),
+            defaults,
+        }
+    }
+
+    /// One `[[probe]]`; its errors go to the shaper's diagnostics.
+    pub(super) fn read(
+        &mut self,
+        entry: &mut Spanned<DeValue<'_>>,
+        shaper: &mut Shaper<'_>,
+    ) -> Option<Draft> {
+        let span = entry.span();
+        let place = Place {
+            file: shaper.file,
+            span: span.clone(),
+        };
+        let DeValue::Table(table) = entry.get_mut() else {
+            shaper
+                .diagnostics
+                .error(place, "a probe is a table: write [[probe]]");
+            return None;
+        };
+        let names = read_names(table, shaper);
+        let Some(state) = self.kind_of(table, &place, shaper) else {
+            return names.map(|names| names.draft(None));
+        };
+        let mut rules = table.remove("rules");
+        let fits = shaper.table(table, span.clone(), &state.schema, "this probe");
+        let common = split_common(table, &state.schema);
+        let good = check_common(&common, shaper);
+        let common = take::<ProbeTable>(&common, span.clone(), shaper);
+        let probe = if fits {
+            build(state.rules.entry, table, &span, shaper)
+        } else {
+            None
+        };
+        // Rules are checked even when the parameters are wrong: all errors in one go.
+        let enabled = probe
+            .as_ref()
+            .map(|probe| probe.enabled())
+            .unwrap_or_default();
+        let rules = state.rules.assemble(&enabled, rules.as_mut(), shaper);
+        let kind = state.rules.entry.info.name;
+        let names = names?;
+        let probe = match (common, probe) {
+            (Some(common), Some(probe)) if good => {
+                Some(self.planned(common, kind, probe, rules, &names.id_place, shaper))
+            }
+            _ => None,
+        };
+        Some(names.draft(probe))
+    }
+
+    fn planned(
+        &self,
+        common: ProbeTable,
+        kind: &'static str,
+        probe: Box<dyn probes::Probe>,
+        rules: Vec<crate::judge::Rule>,
+        id_place: &Place,
+        shaper: &Shaper<'_>,
+    ) -> PlannedProbe {
+        let defaults = &self.defaults;
+        let timeout = common.timeout.or(defaults.timeout);
+        let retry_on = common.retry_on.or(defaults.retry_on);
+        PlannedProbe {
+            id: common.id,
+            kind,
+            target: probe.target(),
+            probe,
+            timeout: timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
+            retries: common.retries.or(defaults.retries).unwrap_or(0),
+            retry_on_fail: retry_on == Some(RetryOn::Fail),
+            tags: common.tags,
+            depends_on: Vec::new(),
+            rules,
+            source: SourceRef {
+                file: shaper.sources.file(shaper.file).path.display().to_string(),
+                line: shaper.sources.line(id_place),
+            },
+        }
+    }
+
+    fn kind_of(
+        &mut self,
+        table: &DeTable<'_>,
+        place: &Place,
+        shaper: &mut Shaper<'_>,
+    ) -> Option<&mut KindState> {
+        let names = || KINDS.iter().map(|kind| kind.info.name);
+        let Some(kind) = table.get("kind") else {
+            let listed: Vec<&str> = names().collect();
+            shaper
+                .diagnostics
+                .error(place.clone(), "this probe has no `kind`")
+                .help(format!("there are `{}`", listed.join("`, `")));
+            return None;
+        };
+        let kind_place = Place {
+            file: place.file,
+            span: kind.span(),
+        };
+        let Some(name) = kind.get_ref().as_str() else {
+            shaper.diagnostics.error(kind_place, "`kind` is a string");
+            return None;
+        };
+        let Some(entry) = probes::find(name) else {
+            shaper
+                .diagnostics
+                .error(kind_place, format!("there is no kind `{name}`"))
+                .help(did_you_mean(name, names().collect::<Vec<_>>()));
+            return None;
+        };
+        if !self.kinds.contains_key(entry.info.name) {
+            match KindRules::new(entry) {
+                Ok(rules) => {
+                    let schema = super::schema::of_probe(entry);
+                    self.kinds
+                        .insert(entry.info.name, KindState { rules, schema });
+                }
+                Err(message) => {
+                    shaper.diagnostics.error(kind_place, message);
+                    return None;
+                }
+            }
+        }
+        self.kinds.get_mut(entry.info.name)
+    }
+}
+
+/// Moves the keys that every probe has out of `table`; what stays is the kind's own.
+fn split_common<'i>(table: &mut DeTable<'i>, schema: &serde_json::Value) -> DeTable<'i> {
+    const COMMON: [&str; 7] = [
+        "id",
+        "kind",
+        "timeout",
+        "retries",
+        "retry_on",
+        "tags",
+        "depends_on",
+    ];
+    debug_assert!(
+        COMMON
+            .iter()
+            .all(|key| schema["properties"].get(key).is_some())
+    );
+    COMMON
+        .iter()
+        .filter_map(|key| table.remove_entry(*key))
+        .collect()
+}
+
+/// What other tables refer to a probe by.
+struct Names {
+    id: String,
+    id_place: Place,
+    depends_on: Vec<(String, Place)>,
+}
+
+impl Names {
+    fn draft(self, probe: Option<PlannedProbe>) -> Draft {
+        Draft {
+            id: self.id,
+            id_place: self.id_place,
+            depends_on: self.depends_on,
+            probe,
+        }
+    }
+}
+
+/// The id and the dependencies of a table, as far as they can be read: other tables refer to them
+/// even when the rest of this one is wrong.
+fn read_names(table: &DeTable<'_>, shaper: &Shaper<'_>) -> Option<Names> {
+    let place = |value: &Spanned<DeValue<'_>>| Place {
+        file: shaper.file,
+        span: value.span(),
+    };
+    let id = table.get("id")?;
+    let depends_on = table
+        .get("depends_on")
+        .and_then(|list| list.get_ref().as_array())
+        .into_iter()
+        .flat_map(|list| list.iter())
+        .filter_map(|name| Some((name.get_ref().as_str()?.to_owned(), place(name))))
+        .collect();
+    Some(Names {
+        id: id.get_ref().as_str()?.to_owned(),
+        id_place: place(id),
+        depends_on,
+    })
+}
+
+fn check_common(common: &DeTable<'_>, shaper: &mut Shaper<'_>) -> bool {
+    let Some(id) = common.get("id") else {
+        return false;
+    };
+    let Some(text) = id.get_ref().as_str() else {
+        return false;
+    };
+    if is_slug(text) {
+        return true;
+    }
+    let place = Place {
+        file: shaper.file,
+        span: id.span(),
+    };
+    shaper
+        .diagnostics
+        .error(place, format!("`{text}` is not an id"))
+        .help("an id is letters, digits, `.`, `-` and `_`, beginning with a letter or digit");
+    false
+}
+
+fn build(
+    entry: &'static probes::KindEntry,
+    table: &DeTable<'_>,
+    span: &std::ops::Range<usize>,
+    shaper: &mut Shaper<'_>,
+) -> Option<Box<dyn probes::Probe>> {
+    let value = Spanned::new(span.clone(), DeValue::Table(table.clone()));
+    match (entry.build)(ValueDeserializer::from(value)) {
+        Ok(probe) => Some(probe),
+        Err(BuildError::Shape(error)) => {
+            let span = error.span().unwrap_or_else(|| span.clone());
+            let place = Place {
+                file: shaper.file,
+                span,
+            };
+            shaper
+                .diagnostics
+                .error(place, error.message().trim().to_owned());
+            None
+        }
+        Err(BuildError::Params(errors)) => {
+            for ParamError { param, message } in errors {
+                let place = Place {
+                    file: shaper.file,
+                    span: find(table, &param).unwrap_or_else(|| span.clone()),
+                };
+                shaper.diagnostics.error(place, message);
+            }
+            None
+        }
+    }
+}
+
+/// The place of a parameter by its dotted path, as deep as the file goes.
+fn find(table: &DeTable<'_>, path: &str) -> Option<std::ops::Range<usize>> {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    let value = table.get(first)?;
+    match value.get_ref() {
+        DeValue::Table(inner) if !rest.is_empty() => find(inner, rest).or(Some(value.span())),
+        _ => Some(value.span()),
+    }
+}

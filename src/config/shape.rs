@@ -1,0 +1,303 @@
+//! Holds a TOML value against the JSON Schema of its place: unknown keys, missing keys and wrong
+//! types are all found in one walk, with their places, and variables are put into its strings.
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostics::Diagnostics;
+use super::interpolate::{Quote, Variables};
+use super::lookup::looks_secret;
+use super::sources::{Place, Sources};
+use super::suggest::did_you_mean;
+
+/// What a walk needs to know and to add to.
+pub(super) struct Shaper<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) variables: &'a mut Variables,
+    pub(super) diagnostics: &'a mut Diagnostics,
+    pub(super) file: usize,
+    pub(super) dir: &'a Path,
+}
+
+impl Shaper<'_> {
+    fn place(&self, span: std::ops::Range<usize>) -> Place {
+        Place {
+            file: self.file,
+            span,
+        }
+    }
+
+    /// Checks a table against an object schema. Returns whether it fits.
+    pub(super) fn table(
+        &mut self,
+        table: &mut DeTable<'_>,
+        span: std::ops::Range<usize>,
+        schema: &Json,
+        what: &str,
+    ) -> bool {
+        let mut fits = true;
+        let none = serde_json::Map::new();
+        let properties = schema
+            .get("properties")
+            .and_then(Json::as_object)
+            .unwrap_or(&none);
+        let others = schema.get("additionalProperties");
+        for (key, value) in table.iter_mut() {
+            let name: &str = key.get_ref();
+            let known = properties
+                .get(name)
+                .or_else(|| others.filter(|o| o.is_object()));
+            if let Some(schema) = known {
+                fits &= self.value(value, schema, name);
+            } else if properties.is_empty() || others == Some(&Json::Bool(true)) {
+                fits &= self.value(value, &Json::Bool(true), name);
+            } else {
+                fits = false;
+                let help = did_you_mean(name, properties.keys().map(String::as_str));
+                let place = self.place(key.span());
+                self.diagnostics
+                    .error(place, format!("`{name}` is not a key of {what}"))
+                    .label("unknown key")
+                    .help(help);
+            }
+        }
+        let required = schema.get("required").and_then(Json::as_array);
+        for key in required.into_iter().flatten().filter_map(Json::as_str) {
+            if !table.contains_key(key) {
+                fits = false;
+                let place = self.place(span.clone());
+                self.diagnostics
+                    .error(place, format!("{what} has no `{key}`"))
+                    .label(format!("`{key}` is missing"));
+            }
+        }
+        fits
+    }
+
+    /// Checks one value and puts variables into its strings. Returns whether it fits.
+    fn value(&mut self, value: &mut Spanned<DeValue<'_>>, schema: &Json, name: &str) -> bool {
+        let schema = choose(schema, value.get_ref());
+        if let Some(date) = value.get_ref().as_datetime() {
+            let text = date.to_string();
+            *value.get_mut() = DeValue::String(text.into());
+        }
+        if value.get_ref().is_str() && !self.string(value, schema, name) {
+            return false;
+        }
+        let types = types_of(schema);
+        if !types.is_empty() && !types.iter().any(|ty| matches_type(ty, value.get_ref())) {
+            let place = self.place(value.span());
+            let wanted = types
+                .iter()
+                .filter(|ty| **ty != "null")
+                .map(|ty| human(ty))
+                .collect::<Vec<_>>()
+                .join(" or ");
+            self.diagnostics
+                .error(place, format!("`{name}` is {wanted}"))
+                .label(format!("this is {}", human_value(value.get_ref())));
+            return false;
+        }
+        if !self.in_range(value, schema, name) {
+            return false;
+        }
+        let span = value.span();
+        match value.get_mut() {
+            DeValue::Array(list) => {
+                let any = Json::Bool(true);
+                let items = schema.get("items").unwrap_or(&any);
+                list.iter_mut()
+                    .map(|item| self.value(item, items, name))
+                    .fold(true, |all, one| all & one)
+            }
+            DeValue::Table(table) => self.table(table, span, schema, &format!("`{name}`")),
+            _ => true,
+        }
+    }
+
+    fn in_range(&mut self, value: &Spanned<DeValue<'_>>, schema: &Json, name: &str) -> bool {
+        let number: Option<f64> = match value.get_ref() {
+            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().parse().ok(),
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            _ => None,
+        };
+        let Some(number) = number else {
+            return true;
+        };
+        let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
+        let (low, high) = (bound("minimum"), bound("maximum"));
+        if low.is_none_or(|low| number >= low) && high.is_none_or(|high| number <= high) {
+            return true;
+        }
+        let wanted = match (low, high) {
+            (Some(low), Some(high)) => format!("from {low} to {high}"),
+            (Some(low), None) => format!("at least {low}"),
+            (None, Some(high)) => format!("at most {high}"),
+            (None, None) => return true,
+        };
+        let place = self.place(value.span());
+        self.diagnostics
+            .error(place, format!("`{name}` is {wanted}"));
+        false
+    }
+
+    fn string(&mut self, value: &mut Spanned<DeValue<'_>>, schema: &Json, name: &str) -> bool {
+        let span = value.span();
+        let Some(text) = value.get_ref().as_str() else {
+            return true;
+        };
+        let quote = Quote::from_schema(schema.get("x-place").and_then(Json::as_str));
+        let rendered = match self.variables.render(text, quote, self.dir) {
+            Ok(rendered) => rendered,
+            Err(problems) => {
+                for problem in problems {
+                    let inner = within(self.sources, self.file, &span, text, &problem.span);
+                    let place = self.place(inner);
+                    let diagnostic = self.diagnostics.error(place, problem.message);
+                    if let Some(help) = problem.help {
+                        diagnostic.help(help);
+                    }
+                }
+                return false;
+            }
+        };
+        if quote == Quote::Guarded && looks_secret(name) {
+            self.add_credential(&rendered);
+        }
+        if let Some(values) = schema.get("enum").and_then(Json::as_array) {
+            let values: Vec<&str> = values.iter().filter_map(Json::as_str).collect();
+            if !values.contains(&rendered.as_str()) {
+                let place = self.place(span);
+                self.diagnostics
+                    .error(place, format!("`{rendered}` is not a value of `{name}`"))
+                    .help(did_you_mean(&rendered, values));
+                return false;
+            }
+        }
+        if rendered != text {
+            let number = types_of(schema)
+                .iter()
+                .any(|ty| matches!(*ty, "integer" | "number" | "boolean"));
+            *value.get_mut() = if number {
+                number_from(rendered)
+            } else {
+                DeValue::String(rendered.into())
+            };
+        }
+        true
+    }
+
+    /// `Bearer abc`: the credential is what follows the scheme, and the whole.
+    fn add_credential(&mut self, text: &str) {
+        self.variables.secrets.add(text);
+        if let Some((_, credential)) = text.split_once(' ') {
+            self.variables.secrets.add(credential);
+        }
+    }
+}
+
+/// A number or a boolean that came from a variable.
+fn number_from<'i>(text: String) -> DeValue<'i> {
+    // The parsed number borrows its digits for as long as the document lives, which outlives this
+    // call: a few bytes per variable, once per load.
+    let digits: &'static str = Box::leak(text.into_boxed_str());
+    match DeValue::parse(digits) {
+        Ok(value) => value.into_inner(),
+        Err(_) => DeValue::String(digits.into()),
+    }
+}
+
+/// Bytes of the file for bytes within a string, where the string stands there as it is; else the
+/// whole string.
+pub(super) fn within(
+    sources: &Sources,
+    file: usize,
+    outer: &std::ops::Range<usize>,
+    text: &str,
+    inner: &std::ops::Range<usize>,
+) -> std::ops::Range<usize> {
+    let raw = sources
+        .file(file)
+        .text
+        .get(outer.clone())
+        .unwrap_or_default();
+    match raw.find(text) {
+        Some(offset) if !text.is_empty() => {
+            let start = outer.start + offset;
+            start + inner.start..start + inner.end
+        }
+        _ => outer.clone(),
+    }
+}
+
+/// Of several alternatives, the one that has the type of the value.
+fn choose<'s>(schema: &'s Json, value: &DeValue<'_>) -> &'s Json {
+    let alternatives = schema
+        .get("anyOf")
+        .or_else(|| schema.get("oneOf"))
+        .and_then(Json::as_array);
+    let Some(alternatives) = alternatives else {
+        return schema;
+    };
+    alternatives
+        .iter()
+        .find(|alternative| {
+            let types = types_of(alternative);
+            types.is_empty() || types.iter().any(|ty| matches_type(ty, value))
+        })
+        .unwrap_or(schema)
+}
+
+fn types_of(schema: &Json) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Json::String(one)) => vec![one],
+        Some(Json::Array(many)) => many.iter().filter_map(Json::as_str).collect(),
+        _ => schema
+            .get("anyOf")
+            .or_else(|| schema.get("oneOf"))
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+            .flat_map(types_of)
+            .collect(),
+    }
+}
+
+fn matches_type(ty: &str, value: &DeValue<'_>) -> bool {
+    match ty {
+        "string" => value.is_str(),
+        "integer" => value.is_integer(),
+        "number" => value.is_integer() || value.is_float(),
+        "boolean" => value.is_bool(),
+        "array" => value.is_array(),
+        "object" => value.is_table(),
+        _ => false,
+    }
+}
+
+fn human(ty: &str) -> &'static str {
+    match ty {
+        "string" => "a string",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        "object" => "a table",
+        _ => "something else",
+    }
+}
+
+fn human_value(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

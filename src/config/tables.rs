@@ -1,0 +1,177 @@
+//! The tables of `probes.toml`, apart from the parameters of each kind.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::params::DurationText;
+use crate::probes::Severity;
+
+/// `[agent]`: who runs, and for what.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct AgentTable {
+    /// The environment that the checklist is about, such as `production`.
+    pub(super) environment: Option<String>,
+    /// The service that the checklist is about.
+    pub(super) service: Option<String>,
+    /// The commit that is being deployed.
+    pub(super) git_commit: Option<String>,
+    /// The image digests that are being deployed.
+    #[serde(default)]
+    pub(super) digests: Vec<String>,
+    /// The name of this vantage point; the host's name where it is not set.
+    pub(super) vantage: Option<String>,
+    /// The most probes at a time that may look at one target.
+    #[schemars(range(min = 1))]
+    pub(super) max_per_target: Option<usize>,
+}
+
+/// When an attempt is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RetryOn {
+    /// After an attempt that observed nothing.
+    Error,
+    /// Also after one whose must rule failed.
+    Fail,
+}
+
+/// `[defaults]`: what a probe does not say itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct DefaultsTable {
+    /// Bounds one attempt, all its steps together. Without it: 10s.
+    pub(super) timeout: Option<DurationText>,
+    /// Further attempts after one that observed nothing, at most 100. Without it: 0.
+    #[schemars(range(max = 100))]
+    pub(super) retries: Option<u32>,
+    /// `error` (the default): an attempt that observed nothing is repeated; `fail`: also one whose must
+    /// rule failed.
+    pub(super) retry_on: Option<RetryOn>,
+}
+
+/// The keys that every `[[probe]]` has, whatever its kind.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ProbeTable {
+    /// A stable, unique slug.
+    pub(super) id: String,
+    /// The kind of system; `probe kinds` lists them.
+    #[expect(
+        dead_code,
+        reason = "read before the rest, to choose the kind; here for the schema"
+    )]
+    pub(super) kind: String,
+    /// Bounds one attempt, all its steps together.
+    pub(super) timeout: Option<DurationText>,
+    /// Further attempts after one that observed nothing, at most 100: retries hide what is flaky.
+    #[schemars(range(max = 100))]
+    pub(super) retries: Option<u32>,
+    /// `error` (the default): an attempt that observed nothing is repeated; `fail`: also one whose must
+    /// rule failed.
+    pub(super) retry_on: Option<RetryOn>,
+    /// Labels for `--select tag:…`.
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
+    /// Ids of probes that must pass or warn first; else this one is not run and is unknown.
+    #[serde(default)]
+    #[expect(
+        dead_code,
+        reason = "read with its places, to report unknown names; here for the schema"
+    )]
+    pub(super) depends_on: Vec<String>,
+}
+
+/// A rule as a table.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct RuleTable {
+    /// The CEL expression over the kind's facts; it yields true or false.
+    #[schemars(extend("x-place" = "expr"))]
+    #[schemars(with = "Option<String>")]
+    pub(super) expr: Option<Spanned<String>>,
+    /// `must` (the default of one's own rules) or `should`.
+    pub(super) severity: Option<Severity>,
+    /// One line: why anybody wants this.
+    pub(super) why: Option<String>,
+    /// A CEL predicate; where it is false, the rule is `na`.
+    #[schemars(extend("x-place" = "expr"))]
+    #[schemars(with = "Option<String>")]
+    pub(super) applies: Option<Spanned<String>>,
+    /// How long the rule must not hold before it counts; needs history, a one-shot run judges at once.
+    #[serde(rename = "for")]
+    pub(super) hold: Option<DurationText>,
+    /// `false` switches the rule off, `true` switches on one that is not on by default.
+    pub(super) enabled: Option<bool>,
+}
+
+/// `[[item]]`: a row of the checklist.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ItemTable {
+    /// A stable, unique slug, such as `F1.1`.
+    #[schemars(with = "String")]
+    pub(super) id: Spanned<String>,
+    /// What people call it; without it: the id.
+    pub(super) title: Option<String>,
+    /// The title in other languages, such as `{ zh = "…" }`.
+    #[serde(default)]
+    pub(super) titles: BTreeMap<String, String>,
+    /// Its section.
+    pub(super) section: Option<String>,
+    /// Its category for the score.
+    pub(super) category: Option<String>,
+    /// Its weight for the score; 1 without it.
+    #[schemars(with = "Option<f64>")]
+    pub(super) weight: Option<Spanned<f64>>,
+    /// Who answers for it.
+    pub(super) owner: Option<String>,
+    /// The rules that decide it: `PROBE/RULE`, `*` as wildcard. None: unknown, no probe for this yet.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) needs: Vec<Spanned<String>>,
+    /// How old its evidence may be.
+    pub(super) ttl: Option<DurationText>,
+    /// Evidence that is not gathered yet, such as `outside vantage`: the item is then at best a warning.
+    pub(super) misses: Option<String>,
+    /// What to do when it does not pass.
+    pub(super) remediation: Option<String>,
+}
+
+/// `[[gate]]`: items that must pass at one phase.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct GateTable {
+    /// A stable, unique slug, such as `pre-deploy`.
+    #[schemars(with = "String")]
+    pub(super) id: Spanned<String>,
+    /// Ids of items, `*` as wildcard.
+    #[schemars(with = "Vec<String>")]
+    pub(super) items: Vec<Spanned<String>>,
+}
+
+/// The result that a waiver names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum WaivedResult {
+    /// The item is known not to hold.
+    Fail,
+    /// The item could not be seen.
+    Unknown,
+}
+
+/// `[[waiver]]`: a stated, dated exception for one result of one item.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct WaiverTable {
+    /// The item's id.
+    #[schemars(with = "String")]
+    pub(super) item: Spanned<String>,
+    /// The result that is waived.
+    pub(super) result: WaivedResult,
+    /// Who answers for it.
+    #[schemars(with = "String")]
+    pub(super) owner: Spanned<String>,
+    /// Why.
+    #[schemars(with = "String")]
+    pub(super) reason: Spanned<String>,
+    /// The last day on which it holds, UTC; at most 90 days from now.
+    #[schemars(with = "String")]
+    pub(super) expires: Spanned<String>,
+}

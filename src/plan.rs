@@ -1,0 +1,242 @@
+//! The plan: what runs, how it is judged, and how verdicts fold into items and gates. Made by
+//! `config`, read by everything after it; nothing in it can be invalid any more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::Date;
+
+use crate::evidence::Redactor;
+use crate::judge::{Rule, Status};
+use crate::probes::Probe;
+
+/// Everything a run needs.
+pub struct Plan {
+    /// Who runs and for what.
+    pub agent: Agent,
+    /// The probes, in the order of the configuration.
+    pub probes: Vec<PlannedProbe>,
+    /// The items, in the order of the configuration.
+    pub items: Vec<Item>,
+    /// The gates, in the order of the configuration.
+    pub gates: Vec<Gate>,
+    /// Keeps the configuration's secrets out of everything printed.
+    pub redactor: Arc<Redactor>,
+    /// SHA-256 over the configuration's files, as `sha256:…`.
+    pub config_digest: String,
+}
+
+/// `[agent]`.
+#[derive(Debug, Clone, Default)]
+pub struct Agent {
+    /// `production`, `staging`, …
+    pub environment: Option<String>,
+    /// The service that the checklist is about.
+    pub service: Option<String>,
+    /// The commit that is being deployed.
+    pub git_commit: Option<String>,
+    /// The image digests that are being deployed.
+    pub digests: Vec<String>,
+    /// The name of this vantage point; the host's name where it is not set.
+    pub vantage: Option<String>,
+    /// The most probes at a time that may look at one target; none: no bound.
+    pub max_per_target: Option<usize>,
+}
+
+/// Where something was configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRef {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+/// One configured probe.
+pub struct PlannedProbe {
+    /// Its id.
+    pub id: String,
+    /// The name of its kind.
+    pub kind: &'static str,
+    /// What runs.
+    pub probe: Box<dyn Probe>,
+    /// The target, redacted.
+    pub target: String,
+    /// Bounds one attempt.
+    pub timeout: Duration,
+    /// Further attempts after one that observed nothing.
+    pub retries: u32,
+    /// Whether an attempt whose must rule failed is repeated too.
+    pub retry_on_fail: bool,
+    /// Labels for `--select tag:…`.
+    pub tags: Vec<String>,
+    /// Indices of probes that must pass or warn first.
+    pub depends_on: Vec<usize>,
+    /// Built-in rules first, then one's own.
+    pub rules: Vec<Rule>,
+    /// Where it was configured.
+    pub source: SourceRef,
+}
+
+/// A row of the checklist.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub title: String,
+    /// The title in other languages.
+    pub titles: BTreeMap<String, String>,
+    /// Its section.
+    pub section: Option<String>,
+    /// Its category for the score.
+    pub category: Option<String>,
+    /// Its weight for the score.
+    pub weight: f64,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// The rules that decide it.
+    pub needs: Vec<Need>,
+    /// How old evidence may be; none: as old as it is.
+    pub ttl: Option<Duration>,
+    /// Evidence that is not gathered yet: the item is then at best a warning.
+    pub misses: Option<String>,
+    /// What to do when it does not pass.
+    pub remediation: Option<String>,
+    /// The waiver for it, expired or not.
+    pub waiver: Option<Waiver>,
+    /// Where it was configured; a probe that is an item of its own has its probe's place.
+    pub source: SourceRef,
+}
+
+/// One rule that an item needs: indices into the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Need {
+    /// Index of the probe.
+    pub probe: usize,
+    /// Index of the rule within the probe.
+    pub rule: usize,
+}
+
+/// A stated, dated exception for one result of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// The result that is waived.
+    pub result: Status,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it holds, UTC.
+    pub expires: Date,
+}
+
+/// A set of items that must pass at one phase.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// Its id.
+    pub id: String,
+    /// Indices of its items.
+    pub items: Vec<usize>,
+}
+
+/// A selection that names nothing.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    /// No probe, tag or item of that name.
+    #[error("--select {0}: no probe, tag or item of that name")]
+    NoMatch(String),
+}
+
+impl Plan {
+    /// Which probes run: those that `patterns` (`ID` or `tag:NAME`, `*` as wildcard; an item's id stands for
+    /// its probes) select, and what they depend on. No pattern selects all.
+    ///
+    /// # Errors
+    /// When a pattern matches nothing.
+    pub fn select(&self, patterns: &[String]) -> Result<Vec<bool>, SelectError> {
+        if patterns.is_empty() {
+            return Ok(vec![true; self.probes.len()]);
+        }
+        let mut selected = vec![false; self.probes.len()];
+        for pattern in patterns {
+            let matched = self.matching(pattern);
+            if matched.is_empty() {
+                return Err(SelectError::NoMatch(pattern.clone()));
+            }
+            for index in matched {
+                self.select_with_dependencies(index, &mut selected);
+            }
+        }
+        Ok(selected)
+    }
+
+    fn matching(&self, pattern: &str) -> Vec<usize> {
+        let indices = 0..self.probes.len();
+        if let Some(tag) = pattern.strip_prefix("tag:") {
+            return indices
+                .filter(|i| self.probes[*i].tags.iter().any(|t| wildcard(tag, t)))
+                .collect();
+        }
+        let by_id: Vec<usize> = indices
+            .filter(|i| wildcard(pattern, &self.probes[*i].id))
+            .collect();
+        if !by_id.is_empty() {
+            return by_id;
+        }
+        self.items
+            .iter()
+            .filter(|item| wildcard(pattern, &item.id))
+            .flat_map(|item| item.needs.iter().map(|need| need.probe))
+            .collect()
+    }
+
+    fn select_with_dependencies(&self, index: usize, selected: &mut [bool]) {
+        let mut open = vec![index];
+        while let Some(index) = open.pop() {
+            if !std::mem::replace(&mut selected[index], true) {
+                open.extend(&self.probes[index].depends_on);
+            }
+        }
+    }
+}
+
+/// Whether `text` matches `pattern`, in which `*` stands for any text.
+pub fn wildcard(pattern: &str, text: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut rest) = text.strip_prefix(head) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = tail.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wildcard;
+
+    #[test]
+    fn wildcards() {
+        for (pattern, text, matches) in [
+            ("F1.*", "F1.1", true),
+            ("F1.*", "F11", false),
+            ("*", "", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b", "ab", true),
+            ("a*a", "a", false),
+            ("api", "api2", false),
+        ] {
+            assert_eq!(wildcard(pattern, text), matches, "{pattern} {text}");
+        }
+    }
+}
