@@ -1,0 +1,141 @@
+//! One probe: attempts with a deadline each, retried with backoff, every one kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Map;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::budget::Budget;
+use super::pulse::Pulse;
+use crate::evidence::{Envelope, Failure, Outcome, Redactor, Trail, Try, millis};
+use crate::judge::{RuleVerdict, Status};
+use crate::net::Dialler;
+use crate::plan::PlannedProbe;
+use crate::probes::{Context, Severity};
+
+/// A kind that is still running this long after its deadline has a defect.
+const GRACE: Duration = Duration::from_millis(250);
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// What all attempts share.
+pub(super) struct Shared {
+    pub(super) dialler: Arc<Dialler>,
+    pub(super) budget: Budget,
+    pub(super) pulse: Pulse,
+    pub(super) redactor: Arc<Redactor>,
+}
+
+/// Runs a probe until an attempt is good enough or no retry is left.
+pub(super) async fn run_probe(
+    probe: &PlannedProbe,
+    shared: &Shared,
+    judge: impl Fn(&Envelope) -> Vec<RuleVerdict>,
+) -> (Envelope, Vec<RuleVerdict>) {
+    let begun = Instant::now();
+    let mut tries = Vec::new();
+    let mut backoff = FIRST_BACKOFF;
+    loop {
+        let permit = shared
+            .budget
+            .acquire(&probe.target, probe.probe.descriptors())
+            .await;
+        let mut envelope = attempt(probe, shared, &mut tries).await;
+        drop(permit);
+        envelope.duration = begun.elapsed();
+        let verdicts = judge(&envelope);
+        let again = envelope.outcome != Outcome::Observed
+            || (probe.retry_on_fail && must_rule_failed(&verdicts));
+        if !again || tries.len() > probe.retries as usize {
+            envelope.tries = tries;
+            return (envelope, verdicts);
+        }
+        tracing::debug!(probe = probe.id, tries = tries.len(), "trying again");
+        sleep(backoff).await;
+        backoff = (backoff * 2).min(LONGEST_BACKOFF);
+    }
+}
+
+fn must_rule_failed(verdicts: &[RuleVerdict]) -> bool {
+    verdicts
+        .iter()
+        .any(|verdict| verdict.severity == Severity::Must && verdict.result == Status::Fail)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engine stamps evidence with the wall clock"
+)]
+async fn attempt(probe: &PlannedProbe, shared: &Shared, tries: &mut Vec<Try>) -> Envelope {
+    let started_at = Timestamp::now();
+    let begun = Instant::now();
+    let late_before = shared.pulse.late();
+    let deadline = begun + probe.timeout;
+    let ctx = Context::new(Arc::clone(&shared.dialler), deadline);
+    let seen = timeout_at(deadline + GRACE, probe.probe.observe(&ctx)).await;
+    let took = begun.elapsed();
+    let starved = shared.pulse.late().saturating_sub(late_before) > probe.timeout / 2;
+    let (outcome, cause, facts) = match seen {
+        Ok(Ok(mut facts)) => {
+            shared.redactor.map(&mut facts);
+            (Outcome::Observed, None, facts)
+        }
+        Ok(Err(failure)) => {
+            let failure = blame(failure, starved, took >= probe.timeout / 2);
+            let cause = shared.redactor.string(failure.detail().to_owned());
+            (failure.outcome(), Some(cause), Map::new())
+        }
+        Err(_) => {
+            let cause = format!(
+                "the kind did not end within its timeout of {:?}",
+                probe.timeout
+            );
+            (Outcome::ProbeError, Some(cause), Map::new())
+        }
+    };
+    tries.push(Try {
+        started_at,
+        duration_ms: millis(took),
+        outcome,
+        error: cause.clone(),
+    });
+    Envelope {
+        probe: probe.id.clone(),
+        observed_at: Timestamp::now(),
+        duration: took,
+        outcome,
+        cause,
+        tries: Vec::new(),
+        trail: ctx.take_trail(),
+        facts,
+    }
+}
+
+/// A target that seemed slow while this agent did not get to run is not to blame.
+fn blame(failure: Failure, starved: bool, slow: bool) -> Failure {
+    if starved && slow && failure.outcome() == Outcome::TargetError {
+        let detail = format!("this agent was starved of CPU while it looked: {failure}");
+        return Failure::probe(detail);
+    }
+    failure
+}
+
+/// The envelope of a probe that was not run, or whose run did not end.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engine stamps evidence with the wall clock"
+)]
+pub(super) fn not_observed(probe: &PlannedProbe, cause: String) -> Envelope {
+    Envelope {
+        probe: probe.id.clone(),
+        observed_at: Timestamp::now(),
+        duration: Duration::ZERO,
+        outcome: Outcome::ProbeError,
+        cause: Some(cause),
+        tries: Vec::new(),
+        trail: Trail::default(),
+        facts: Map::new(),
+    }
+}
