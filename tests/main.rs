@@ -2,4 +2,5 @@
 
 mod lab;
 
+mod drift;
 mod tcp;

@@ -9,6 +9,6 @@ pub use dial::{Dialler, within};
 pub use error::NetError;
 pub use resolve::system_nameservers;
 pub use tls::{
-    Alpn, ClientIdentity, PeerChain, RecordingVerifier, Roots, TlsProfile, load_identity,
-    load_roots,
+    Alpn, ClientIdentity, PeerChain, RecordingVerifier, Roots, TlsProfile, install_crypto_provider,
+    load_identity, load_roots,
 };

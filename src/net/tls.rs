@@ -322,3 +322,11 @@ fn describe(path: &Path, error: &dyn fmt::Display) -> String {
 fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
     crate::limits::read_file(path, MAX_PEM_BYTES).map_err(|error| describe(path, &error))
 }
+
+/// Makes the one TLS provider of this program the default; again is harmless.
+pub fn install_crypto_provider() {
+    // The error only says that there is one already.
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .ok();
+}

@@ -1,0 +1,91 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_probe_global_optspecs
+    string join \n c/config= v/verbose once select= gate= deadline= fail-on-warn exit-map= format= output= h/help V/version
+end
+
+function __fish_probe_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_probe_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_probe_using_subcommand
+    set -l cmd (__fish_probe_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c probe -n "__fish_probe_needs_command" -s c -l config -d 'The configuration' -r -F
+complete -c probe -n "__fish_probe_needs_command" -l select -d 'Only these probes, and what they depend on: an id, `tag:NAME`, or an item\'s id; `*` as wildcard. Repeatable' -r
+complete -c probe -n "__fish_probe_needs_command" -l gate -d 'The gate that decides the exit code; without it all gates do' -r
+complete -c probe -n "__fish_probe_needs_command" -l deadline -d 'Bounds the whole run, such as 60s; what has not ended by then is unknown' -r
+complete -c probe -n "__fish_probe_needs_command" -l exit-map -d 'Use the exit codes of another tool' -r -f -a "probe\t'0 pass or warn, 1 fail, 2 usage, 3 unknown, 4 warn with --fail-on-warn'
+nagios\t'0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)'"
+complete -c probe -n "__fish_probe_needs_command" -l format -d 'The form on stdout; without it: a table on a terminal, JSON otherwise' -r -f -a "json\t'`probe.verdict/v1`'
+table\t'For people'"
+complete -c probe -n "__fish_probe_needs_command" -l output -d 'Also write the verdict to a file. Repeatable' -r
+complete -c probe -n "__fish_probe_needs_command" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c probe -n "__fish_probe_needs_command" -l once -d 'Run every probe once, print the verdict, exit with the gate\'s code'
+complete -c probe -n "__fish_probe_needs_command" -l fail-on-warn -d 'Exit with 4 when the gate only warns'
+complete -c probe -n "__fish_probe_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c probe -n "__fish_probe_needs_command" -s V -l version -d 'Print version'
+complete -c probe -n "__fish_probe_needs_command" -f -a "check" -d 'Validate the configuration: all errors at once, nothing is probed'
+complete -c probe -n "__fish_probe_needs_command" -f -a "explain" -d 'Print a kind\'s facts, rules, privileges and side effects'
+complete -c probe -n "__fish_probe_needs_command" -f -a "kinds" -d 'List the kinds'
+complete -c probe -n "__fish_probe_needs_command" -f -a "schema" -d 'Print a JSON Schema'
+complete -c probe -n "__fish_probe_needs_command" -f -a "init" -d 'Print a commented starter configuration for what the environment suggests'
+complete -c probe -n "__fish_probe_needs_command" -f -a "replay" -d 'Judge stored evidence again, without any connection'
+complete -c probe -n "__fish_probe_needs_command" -f -a "completions" -d 'Print shell completions'
+complete -c probe -n "__fish_probe_needs_command" -f -a "man" -d 'Print the manual page'
+complete -c probe -n "__fish_probe_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c probe -n "__fish_probe_using_subcommand check" -s c -l config -d 'The configuration' -r -F
+complete -c probe -n "__fish_probe_using_subcommand check" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c probe -n "__fish_probe_using_subcommand check" -s h -l help -d 'Print help'
+complete -c probe -n "__fish_probe_using_subcommand explain" -s c -l config -d 'The configuration' -r -F
+complete -c probe -n "__fish_probe_using_subcommand explain" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c probe -n "__fish_probe_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c probe -n "__fish_probe_using_subcommand kinds" -s c -l config -d 'The configuration' -r -F
+complete -c probe -n "__fish_probe_using_subcommand kinds" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c probe -n "__fish_probe_using_subcommand kinds" -s h -l help -d 'Print help'
+complete -c probe -n "__fish_probe_using_subcommand schema" -s c -l config -d 'The configuration' -r -F
+complete -c probe -n "__fish_probe_using_subcommand schema" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c probe -n "__fish_probe_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c probe -n "__fish_probe_using_subcommand init" -s c -l config -d 'The configuration' -r -F
+complete -c probe -n "__fish_probe_using_subcommand init" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c probe -n "__fish_probe_using_subcommand init" -s h -l help -d 'Print help'
+complete -c probe -n "__fish_probe_using_subcommand replay" -l select -d 'Only these probes, and what they depend on: an id, `tag:NAME`, or an item\'s id; `*` as wildcard. Repeatable' -r
+complete -c probe -n "__fish_probe_using_subcommand replay" -l gate -d 'The gate that decides the exit code; without it all gates do' -r
+complete -c probe -n "__fish_probe_using_subcommand replay" -l deadline -d 'Bounds the whole run, such as 60s; what has not ended by then is unknown' -r
+complete -c probe -n "__fish_probe_using_subcommand replay" -l exit-map -d 'Use the exit codes of another tool' -r -f -a "probe\t'0 pass or warn, 1 fail, 2 usage, 3 unknown, 4 warn with --fail-on-warn'
+nagios\t'0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)'"
+complete -c probe -n "__fish_probe_using_subcommand replay" -l format -d 'The form on stdout; without it: a table on a terminal, JSON otherwise' -r -f -a "json\t'`probe.verdict/v1`'
+table\t'For people'"
+complete -c probe -n "__fish_probe_using_subcommand replay" -l output -d 'Also write the verdict to a file. Repeatable' -r
+complete -c probe -n "__fish_probe_using_subcommand replay" -s c -l config -d 'The configuration' -r -F
+complete -c probe -n "__fish_probe_using_subcommand replay" -l fail-on-warn -d 'Exit with 4 when the gate only warns'
+complete -c probe -n "__fish_probe_using_subcommand replay" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c probe -n "__fish_probe_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c probe -n "__fish_probe_using_subcommand completions" -s c -l config -d 'The configuration' -r -F
+complete -c probe -n "__fish_probe_using_subcommand completions" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c probe -n "__fish_probe_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c probe -n "__fish_probe_using_subcommand man" -s c -l config -d 'The configuration' -r -F
+complete -c probe -n "__fish_probe_using_subcommand man" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c probe -n "__fish_probe_using_subcommand man" -s h -l help -d 'Print help'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay completions man help" -f -a "check" -d 'Validate the configuration: all errors at once, nothing is probed'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay completions man help" -f -a "explain" -d 'Print a kind\'s facts, rules, privileges and side effects'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay completions man help" -f -a "kinds" -d 'List the kinds'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay completions man help" -f -a "schema" -d 'Print a JSON Schema'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay completions man help" -f -a "init" -d 'Print a commented starter configuration for what the environment suggests'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay completions man help" -f -a "replay" -d 'Judge stored evidence again, without any connection'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay completions man help" -f -a "completions" -d 'Print shell completions'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay completions man help" -f -a "man" -d 'Print the manual page'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,316 @@
+#compdef probe
+
+autoload -U is-at-least
+
+_probe() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*--select=[Only these probes, and what they depend on\: an id, \`tag\:NAME\`, or an item'\''s id; \`*\` as wildcard. Repeatable]:ID|tag:NAME:_default' \
+'--gate=[The gate that decides the exit code; without it all gates do]:NAME:_default' \
+'--deadline=[Bounds the whole run, such as 60s; what has not ended by then is unknown]:DURATION:_default' \
+'--exit-map=[Use the exit codes of another tool]:MAP:((probe\:"0 pass or warn, 1 fail, 2 usage, 3 unknown, 4 warn with --fail-on-warn"
+nagios\:"0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)"))' \
+'--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"\`probe.verdict/v1\`"
+table\:"For people"))' \
+'*--output=[Also write the verdict to a file. Repeatable]:FORMAT=FILE:_default' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'--once[Run every probe once, print the verdict, exit with the gate'\''s code]' \
+'--fail-on-warn[Exit with 4 when the gate only warns]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_probe_commands" \
+"*::: :->probe" \
+&& ret=0
+    case $state in
+    (probe)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:probe-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':kind -- The kind:_default' \
+&& ret=0
+;;
+(kinds)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(schema)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- Of what:((config\:"probes.toml"
+verdict\:"The JSON verdict"))' \
+&& ret=0
+;;
+(init)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(replay)
+_arguments "${_arguments_options[@]}" : \
+'*--select=[Only these probes, and what they depend on\: an id, \`tag\:NAME\`, or an item'\''s id; \`*\` as wildcard. Repeatable]:ID|tag:NAME:_default' \
+'--gate=[The gate that decides the exit code; without it all gates do]:NAME:_default' \
+'--deadline=[Bounds the whole run, such as 60s; what has not ended by then is unknown]:DURATION:_default' \
+'--exit-map=[Use the exit codes of another tool]:MAP:((probe\:"0 pass or warn, 1 fail, 2 usage, 3 unknown, 4 warn with --fail-on-warn"
+nagios\:"0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)"))' \
+'--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"\`probe.verdict/v1\`"
+table\:"For people"))' \
+'*--output=[Also write the verdict to a file. Repeatable]:FORMAT=FILE:_default' \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'--fail-on-warn[Exit with 4 when the gate only warns]' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':evidence -- A verdict, as `--format json` wrote it:_files' \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':shell -- The shell:(bash elvish fish powershell zsh)' \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_probe__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:probe-help-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(kinds)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(schema)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(init)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(replay)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_probe_commands] )) ||
+_probe_commands() {
+    local commands; commands=(
+'check:Validate the configuration\: all errors at once, nothing is probed' \
+'explain:Print a kind'\''s facts, rules, privileges and side effects' \
+'kinds:List the kinds' \
+'schema:Print a JSON Schema' \
+'init:Print a commented starter configuration for what the environment suggests' \
+'replay:Judge stored evidence again, without any connection' \
+'completions:Print shell completions' \
+'man:Print the manual page' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'probe commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__check_commands] )) ||
+_probe__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe check commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__completions_commands] )) ||
+_probe__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe completions commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__explain_commands] )) ||
+_probe__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe explain commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help_commands] )) ||
+_probe__subcmd__help_commands() {
+    local commands; commands=(
+'check:Validate the configuration\: all errors at once, nothing is probed' \
+'explain:Print a kind'\''s facts, rules, privileges and side effects' \
+'kinds:List the kinds' \
+'schema:Print a JSON Schema' \
+'init:Print a commented starter configuration for what the environment suggests' \
+'replay:Judge stored evidence again, without any connection' \
+'completions:Print shell completions' \
+'man:Print the manual page' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'probe help commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__check_commands] )) ||
+_probe__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help check commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__completions_commands] )) ||
+_probe__subcmd__help__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help completions commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__explain_commands] )) ||
+_probe__subcmd__help__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help explain commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__help_commands] )) ||
+_probe__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help help commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__init_commands] )) ||
+_probe__subcmd__help__subcmd__init_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help init commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__kinds_commands] )) ||
+_probe__subcmd__help__subcmd__kinds_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help kinds commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__man_commands] )) ||
+_probe__subcmd__help__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help man commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__replay_commands] )) ||
+_probe__subcmd__help__subcmd__replay_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help replay commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__schema_commands] )) ||
+_probe__subcmd__help__subcmd__schema_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help schema commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__init_commands] )) ||
+_probe__subcmd__init_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe init commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__kinds_commands] )) ||
+_probe__subcmd__kinds_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe kinds commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__man_commands] )) ||
+_probe__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe man commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__replay_commands] )) ||
+_probe__subcmd__replay_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe replay commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__schema_commands] )) ||
+_probe__subcmd__schema_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe schema commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_probe" ]; then
+    _probe "$@"
+else
+    compdef _probe probe
+fi

@@ -1,0 +1,155 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use super::exit::ExitMap;
+use crate::params::DurationText;
+use crate::report::Format;
+
+/// Replaces a checklist's ticks with evidence from real endpoints.
+///
+/// What could not be seen is unknown, and unknown never passes.
+#[derive(Debug, Parser)]
+#[command(
+    name = "probe",
+    version,
+    max_term_width = 100,
+    after_long_help = "Exit codes: 0 the gate passes, 1 it fails, 2 usage or configuration error (nothing was probed), \
+3 unknown (evidence is missing, or a report could not be delivered), 4 warnings with --fail-on-warn."
+)]
+pub struct Cli {
+    /// The configuration.
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        default_value = "probes.toml"
+    )]
+    pub(super) config: PathBuf,
+
+    /// Say more on stderr; twice for details.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+
+    /// Run every probe once, print the verdict, exit with the gate's code.
+    #[arg(long)]
+    pub(super) once: bool,
+
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
+
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+/// What runs, and what its result means.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct RunArgs {
+    /// Only these probes, and what they depend on: an id, `tag:NAME`, or an item's id; `*` as wildcard. Repeatable.
+    #[arg(long, value_name = "ID|tag:NAME")]
+    pub(super) select: Vec<String>,
+
+    /// The gate that decides the exit code; without it all gates do.
+    #[arg(long, value_name = "NAME")]
+    pub(super) gate: Option<String>,
+
+    /// Bounds the whole run, such as 60s; what has not ended by then is unknown.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) deadline: Option<DurationText>,
+
+    /// Exit with 4 when the gate only warns.
+    #[arg(long)]
+    pub(super) fail_on_warn: bool,
+
+    /// Use the exit codes of another tool.
+    #[arg(long, value_name = "MAP")]
+    pub(super) exit_map: Option<ExitMap>,
+}
+
+/// Where the verdict goes.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct ReportArgs {
+    /// The form on stdout; without it: a table on a terminal, JSON otherwise.
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+
+    /// Also write the verdict to a file. Repeatable.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_output)]
+    pub(super) output: Vec<(Format, PathBuf)>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Validate the configuration: all errors at once, nothing is probed.
+    Check,
+    /// Print a kind's facts, rules, privileges and side effects.
+    Explain {
+        /// The kind.
+        kind: String,
+    },
+    /// List the kinds.
+    Kinds,
+    /// Print a JSON Schema.
+    Schema {
+        /// Of what.
+        name: SchemaName,
+    },
+    /// Print a commented starter configuration for what the environment suggests.
+    Init,
+    /// Judge stored evidence again, without any connection.
+    Replay {
+        /// A verdict, as `--format json` wrote it.
+        evidence: PathBuf,
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        report: ReportArgs,
+    },
+    /// Print shell completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SchemaName {
+    /// probes.toml.
+    Config,
+    /// The JSON verdict.
+    Verdict,
+}
+
+fn parse_output(text: &str) -> Result<(Format, PathBuf), String> {
+    let (format, path) = text
+        .split_once('=')
+        .ok_or("write FORMAT=FILE, such as json=verdict.json")?;
+    let format = Format::from_str(format, true)
+        .map_err(|_| format!("`{format}` is not a format: there are {}", formats()))?;
+    if path.is_empty() {
+        return Err("write FORMAT=FILE, such as json=verdict.json".to_owned());
+    }
+    Ok((format, PathBuf::from(path)))
+}
+
+fn formats() -> String {
+    let names: Vec<String> = Format::value_variants()
+        .iter()
+        .filter_map(|format| format.to_possible_value())
+        .map(|value| value.get_name().to_owned())
+        .collect();
+    names.join(", ")
+}
+
+/// The command line, for documentation.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

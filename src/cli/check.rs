@@ -1,0 +1,58 @@
+//! `probe check`, and loading a configuration for the other commands.
+
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::exit::Exit;
+use super::terminal;
+use crate::config::{Diagnostics, Level, Loaded, Sources, load};
+
+/// Loads a configuration; errors and warnings go to stderr. `None`: it cannot be used.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "waivers are held against today's date"
+)]
+pub(super) fn load_config(path: &Path) -> Option<Loaded> {
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    match load(path, today) {
+        Ok(loaded) => {
+            show(&loaded.diagnostics, &loaded.sources);
+            Some(loaded)
+        }
+        Err(failed) => {
+            show(&failed.diagnostics, &failed.sources);
+            let count = failed.diagnostics.count(Level::Error);
+            let errors = if count == 1 {
+                "1 error"
+            } else {
+                &format!("{count} errors")
+            };
+            terminal::error(&format!("{}: {errors}; nothing was probed", path.display()));
+            None
+        }
+    }
+}
+
+fn show(diagnostics: &Diagnostics, sources: &Sources) {
+    let text = diagnostics.render(sources, terminal::colour(&io::stderr()));
+    terminal::note(&text);
+}
+
+pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
+    let Some(loaded) = load_config(path) else {
+        return Ok(Exit::Usage);
+    };
+    let plan = &loaded.plan;
+    let rules: usize = plan.probes.iter().map(|probe| probe.rules.len()).sum();
+    let warnings = loaded.diagnostics.count(Level::Warning);
+    terminal::print(&format!(
+        "{}: {} probes, {rules} rules, {} items, {} gates, {warnings} warnings: valid\n",
+        path.display(),
+        plan.probes.len(),
+        plan.items.len(),
+        plan.gates.len(),
+    ))
+}

@@ -1,0 +1,85 @@
+//! The command line: arguments, commands, exit codes, terminal output. No logic.
+
+mod args;
+mod check;
+mod deliver;
+mod exit;
+mod explain;
+mod init;
+mod once;
+mod replay;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+pub use args::{Cli, command};
+pub use exit::{Exit, ExitMap};
+
+use args::{Command, SchemaName};
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    terminal::quiet_panics();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    terminal::init_logs(cli.verbose);
+    let map = cli.run.exit_map.unwrap_or_default();
+    match dispatch(cli) {
+        Ok(exit) => map.code(exit),
+        Err(error) => {
+            terminal::error(&format!("{error:#}"));
+            map.code(Exit::Usage)
+        }
+    }
+}
+
+/// Help and version are answers, not errors.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed pipe is not worth a word.
+    error.print().ok();
+    if error.use_stderr() {
+        ExitMap::default().code(Exit::Usage)
+    } else {
+        ExitMap::default().code(Exit::Pass)
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    let config = cli.config;
+    match cli.command {
+        None if cli.once => once::run(&config, &cli.run, &cli.report),
+        None => anyhow::bail!(
+            "the daemon is not part of this version: run `probe --once`, or `probe --help` for the rest"
+        ),
+        Some(Command::Check) => check::run(&config),
+        Some(Command::Explain { kind }) => explain::explain(&kind),
+        Some(Command::Kinds) => explain::kinds(),
+        Some(Command::Schema { name }) => {
+            let schema = match name {
+                SchemaName::Config => crate::config::config_schema(),
+                SchemaName::Verdict => crate::verdict::verdict_schema(),
+            };
+            terminal::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))
+        }
+        Some(Command::Init) => init::run(),
+        Some(Command::Replay {
+            evidence,
+            run,
+            report,
+        }) => replay::run(&evidence, &config, &run, &report),
+        Some(Command::Completions { shell }) => {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "probe", &mut out);
+            terminal::print(&String::from_utf8_lossy(&out))
+        }
+        Some(Command::Man) => {
+            let mut out = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut out)?;
+            terminal::print(&String::from_utf8_lossy(&out))
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `probe --once`.
+
+use std::future::{Future, pending};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use super::args::{ReportArgs, RunArgs};
+use super::check::load_config;
+use super::deliver::deliver;
+use super::exit::Exit;
+use super::terminal;
+use crate::judge;
+use crate::net::Dialler;
+use crate::observe::{self, Budget, Engine, Interrupt};
+use crate::plan::Plan;
+use crate::verdict::{Mode, Observation, Run, judge_run};
+
+pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow::Result<Exit> {
+    let begun = Instant::now();
+    crate::net::install_crypto_provider();
+    let Some(loaded) = load_config(config) else {
+        return Ok(Exit::Usage);
+    };
+    let plan = Arc::new(loaded.plan);
+    let selected = plan.select(&args.select)?;
+    check_gate(&plan, args.gate.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let deadline = args.deadline.map(|deadline| begun + deadline.0);
+    let (run, cut) = runtime.block_on(observe_all(&plan, selected, args.gate.clone(), deadline))?;
+    // A blocking call that hangs must not keep the process: its probe was judged.
+    runtime.shutdown_background();
+    let verdict = judge_run(&plan, run);
+    let exit = deliver(&verdict, args, report)?;
+    Ok(match cut {
+        Some(Interrupt::Signal) if exit != Exit::Fail => Exit::Unknown,
+        Some(Interrupt::Signal) => Exit::Unknown,
+        _ => exit,
+    })
+}
+
+/// A gate of that name must exist.
+pub(super) fn check_gate(plan: &Plan, wanted: Option<&str>) -> anyhow::Result<()> {
+    let Some(wanted) = wanted else {
+        return Ok(());
+    };
+    if plan.gates.iter().any(|gate| gate.id == wanted) {
+        return Ok(());
+    }
+    let names: Vec<&str> = plan.gates.iter().map(|gate| gate.id.as_str()).collect();
+    bail!(
+        "--gate {wanted}: there is no such gate; there are {}",
+        names.join(", ")
+    )
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a run is stamped with the wall clock"
+)]
+async fn observe_all(
+    plan: &Arc<Plan>,
+    selected: Vec<bool>,
+    gate: Option<String>,
+    deadline: Option<Instant>,
+) -> anyhow::Result<(Run, Option<Interrupt>)> {
+    let started_at = Timestamp::now();
+    let engine = Engine {
+        dialler: Arc::new(Dialler::new()),
+        budget: Budget::new(observe::raise_open_files(), plan.agent.max_per_target),
+    };
+    let interrupt = interrupted(deadline).context("cannot listen for signals")?;
+    let bar = progress_bar(selected.iter().filter(|selected| **selected).count());
+    let judge = |plan: &Plan, index: usize, envelope: &crate::evidence::Envelope| {
+        let probe = &plan.probes[index];
+        judge::judge(&probe.id, &probe.rules, envelope, envelope.observed_at)
+    };
+    let (seen, cut) = observe::run(
+        plan,
+        &selected,
+        engine,
+        judge,
+        |index| {
+            bar.set_message(plan.probes[index].id.clone());
+            bar.inc(1);
+        },
+        interrupt,
+    )
+    .await;
+    bar.finish_and_clear();
+    let run = Run {
+        id: run_id(started_at),
+        mode: Mode::Once,
+        host: vantage(plan),
+        started_at,
+        finished_at: Timestamp::now(),
+        observations: seen
+            .into_iter()
+            .map(|seen| Observation {
+                envelope: seen.envelope,
+                rules: seen.verdicts,
+            })
+            .collect(),
+        selected,
+        gate,
+    };
+    Ok((run, cut))
+}
+
+/// Ends with the deadline of the run, or with the first SIGINT, SIGTERM or SIGHUP.
+fn interrupted(deadline: Option<Instant>) -> std::io::Result<impl Future<Output = Interrupt>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        let late = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = late => Interrupt::Deadline,
+            _ = interrupt.recv() => Interrupt::Signal,
+            _ = terminate.recv() => Interrupt::Signal,
+            _ = hangup.recv() => Interrupt::Signal,
+        }
+    })
+}
+
+fn progress_bar(count: usize) -> ProgressBar {
+    if !terminal::stderr_is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(count as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// Unique enough to tell runs apart in a store, and sorted by time.
+fn run_id(started_at: Timestamp) -> String {
+    format!(
+        "{}-{:x}",
+        started_at.strftime("%Y%m%dT%H%M%S%.6fZ"),
+        std::process::id()
+    )
+}
+
+pub(super) fn vantage(plan: &Plan) -> String {
+    plan.agent.vantage.clone().unwrap_or_else(|| {
+        let uname = rustix::system::uname();
+        uname.nodename().to_string_lossy().into_owned()
+    })
+}
