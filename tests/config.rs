@@ -1,0 +1,231 @@
+//! What is wrong with a configuration is said at once, with its place; nothing is probed.
+
+use crate::lab::Run;
+
+/// Runs `probe check` and returns exit code and stderr.
+fn check(config: &str) -> (i32, String) {
+    let output = Run::with_config(config).args(["check"]).output();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code().unwrap_or(-1), stderr)
+}
+
+/// Checks that a configuration is refused, and that every text is in what is said.
+fn refuses(config: &str, texts: &[&str]) {
+    let (code, stderr) = check(config);
+    assert_eq!(code, 2, "{config}\n{stderr}");
+    for text in texts {
+        assert!(stderr.contains(text), "`{text}` is not in:\n{stderr}");
+    }
+    assert!(stderr.contains("nothing was probed"), "{stderr}");
+}
+
+const GOOD: &str = r#"
+[[probe]]
+id = "a"
+kind = "tcp"
+host = "127.0.0.1"
+port = 9
+"#;
+
+#[test]
+fn a_valid_file_is_counted() {
+    let output = Run::with_config(GOOD).args(["check"]).output();
+    assert!(output.status.success());
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("1 probes"), "{stdout}");
+}
+
+#[test]
+fn all_errors_are_reported_in_one_go_with_their_places() {
+    let config = r#"[agent]
+enviroment = "x"
+[[probe]]
+id = "a"
+kind = "tcp"
+hots = "127.0.0.1"
+port = 99999
+rules.own = "stat == 'open'"
+rules.text = "state"
+depends_on = ["none"]
+[[probe]]
+id = "a"
+kind = "tpc"
+[[item]]
+id = "I"
+needs = ["zzz/*"]
+[[gate]]
+id = "g"
+items = ["J"]
+[[waiver]]
+item = "K"
+result = "fail"
+owner = ""
+reason = "r"
+expires = 2999-01-01
+"#;
+    refuses(
+        config,
+        &[
+            "probes.toml:2:1", "did you mean `environment`?",
+            "probes.toml:6:1", "did you mean `host`?", "has no `host`",
+            "probes.toml:7:8", "from 0 to 65535",
+            "probes.toml:8:14", "there is no fact `stat`", "did you mean `state`?",
+            "probes.toml:9:15", "a rule must be true or false",
+            "probes.toml:10:15", "`none`, which is no probe",
+            "probes.toml:12:6", "a second probe with the id `a`",
+            "probes.toml:13:8", "did you mean `tcp`?",
+            "probes.toml:16:10", "matches no probe",
+            "probes.toml:19:10", "there is no item `J`",
+            "a waiver without owner", "at most 90 days",
+        ],
+    );
+}
+
+#[test]
+fn variables_that_are_missing_have_a_place() {
+    refuses(
+        "[[probe]]\nid = \"a\"\nkind = \"tcp\"\nhost = \"${env:SURELY_UNSET}\"\nport = 1\n",
+        &["probes.toml:4:9", "SURELY_UNSET"],
+    );
+    refuses(
+        "[[probe]]\nid = \"a\"\nkind = \"tcp\"\nhost = \"${file:none.txt}\"\nport = 1\n",
+        &["probes.toml:4:9", "none.txt"],
+    );
+    refuses(
+        "[vars]\nhots = \"h\"\n[[probe]]\nid = \"a\"\nkind = \"tcp\"\nhost = \"${var:host}\"\nport = 1\n",
+        &["did you mean `hots`?"],
+    );
+}
+
+#[test]
+fn a_variable_may_be_a_number() {
+    let run = Run::with_config(&GOOD.replace("port = 9", "port = \"${env:PORT}\"")).env("PORT", "9");
+    assert!(run.args(["check"]).output().status.success());
+    let run = Run::with_config(&GOOD.replace("port = 9", "port = \"${env:PORT}\"")).env("PORT", "x9");
+    assert_eq!(run.args(["check"]).output().status.code(), Some(2));
+}
+
+#[test]
+fn cycles_are_named() {
+    let probe = |id: &str, on: &str| {
+        format!("[[probe]]\nid = \"{id}\"\nkind = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\ndepends_on = [\"{on}\"]\n")
+    };
+    let config = [probe("a", "b"), probe("b", "c"), probe("c", "a")].concat();
+    refuses(&config, &["a → b → c → a"]);
+    refuses(&probe("self", "self"), &["self → self"]);
+}
+
+#[test]
+fn needs_are_held_against_probes_and_rules() {
+    let with = |needs: &str| format!("{GOOD}[[item]]\nid = \"I\"\nneeds = [\"{needs}\"]\n");
+    refuses(&with("a/stat"), &["matches no rule", "did you mean `state`?"]);
+    refuses(&with("a"), &["names no rule", "write `a/*`"]);
+    refuses(&with("*/nope"), &["matches no rule"]);
+    assert_eq!(check(&with("*/state")).0, 0);
+}
+
+#[test]
+fn a_probe_that_no_item_needs_is_a_warning() {
+    let (code, stderr) = check(&format!("{GOOD}[[item]]\nid = \"I\"\n"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("no item needs the probe `a`"), "{stderr}");
+}
+
+#[test]
+fn includes_are_relative_to_the_file_that_names_them() {
+    let run = Run::with_config("include = [\"conf.d/*.toml\"]\n");
+    std::fs::create_dir(run.dir().join("conf.d")).expect("create");
+    let run = run
+        .file("conf.d/a.toml", "[[probe]]\nid = \"a\"\nkind = \"tcp\"\nhost = \"${file:host.txt}\"\nport = 9\n")
+        .file("conf.d/host.txt", "127.0.0.1\n");
+    assert!(run.args(["check"]).output().status.success());
+
+    refuses("include = [\"none/*.toml\"]\n", &["probes.toml:1:12"]);
+    refuses("include = [\"probes.toml\"]\n", &["includes itself"]);
+}
+
+#[test]
+fn an_error_in_an_included_file_names_that_file() {
+    let run = Run::with_config("include = [\"b.toml\"]\n").file("b.toml", "[[probe]]\nid = 5\nkind = \"tcp\"\n");
+    let output = run.args(["check"]).output();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr.contains("b.toml:2:6"), "{stderr}");
+}
+
+#[test]
+fn garbage_is_refused_and_never_a_panic() {
+    let nested = |open: &str, close: &str| format!("a = {}1{}", open.repeat(10_000), close.repeat(10_000));
+    let tables = (1..1_000).map(|depth| format!("[a{}]\n", ".b".repeat(depth))).collect::<String>();
+    let many = "[[probe]]\n".repeat(10_000);
+    for config in [
+        String::new(),
+        "\0\0\0".to_owned(),
+        "[[probe".to_owned(),
+        "probe = 5".to_owned(),
+        "probe = [5, \"x\", [1]]".to_owned(),
+        "[probe]\nid = 1".to_owned(),
+        "vars = 3".to_owned(),
+        nested("[", "]"),
+        nested("{a=", "}"),
+        format!("[{}]", vec!["a"; 10_000].join(".")),
+        tables,
+        many,
+        format!("{GOOD}rules.x = \"{}true{}\"", "(".repeat(3_000), ")".repeat(3_000)),
+        format!("{GOOD}rules.x = \"{}true\"", "!".repeat(3_000)),
+        format!("{GOOD}rules.x = \"{}\"", vec!["true"; 5_000].join(" && ")),
+        format!("{GOOD}rules.x = 5"),
+        format!("{GOOD}rules = 5"),
+        format!("{GOOD}timeout = \"0s\""),
+        format!("{GOOD}retries = -1"),
+        format!("{GOOD}retries = 99999999999999999999"),
+    ] {
+        let (code, stderr) = check(&config);
+        let start: String = config.chars().take(60).collect();
+        assert_eq!(code, 2, "{start}\n{stderr}");
+        assert!(!stderr.contains("defect"), "{start}\n{stderr}");
+        assert!(stderr.len() < 200_000, "{} bytes of errors", stderr.len());
+    }
+}
+
+#[test]
+fn not_a_file_is_refused() {
+    for path in ["none.toml", ".", "/dev/zero"] {
+        let output = Run::with_config(GOOD).args(["check", "--config", path]).output();
+        assert_eq!(output.status.code(), Some(2), "{path}");
+    }
+}
+
+#[test]
+fn the_daemon_is_refused_while_it_does_not_exist() {
+    let output = Run::with_config(GOOD).output();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("probe --once"));
+}
+
+#[test]
+fn the_starter_file_is_valid() {
+    let starter = Run::with_config("")
+        .env("API_URL", "http://127.0.0.1:1/")
+        .args(["init"])
+        .output();
+    let text = String::from_utf8(starter.stdout).expect("UTF-8");
+    assert!(text.contains("${env:API_URL}"), "{text}");
+    let run = Run::with_config(&text).env("API_URL", "http://127.0.0.1:1/");
+    let output = run.args(["check"]).output();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_examples_of_all_kinds_are_valid() {
+    let kinds = Run::with_config("").args(["kinds"]).output();
+    for line in String::from_utf8_lossy(&kinds.stdout).lines() {
+        let kind = line.split_whitespace().next().expect("a name");
+        let text = Run::with_config("").args(["explain", kind]).output();
+        let text = String::from_utf8_lossy(&text.stdout).into_owned();
+        let (_, rest) = text.split_once("```toml\n").expect("an example");
+        let (example, _) = rest.split_once("```").expect("its end");
+        let (code, stderr) = check(example);
+        assert_eq!(code, 0, "{example}\n{stderr}");
+    }
+}
