@@ -7,8 +7,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::ServerName;
 use schemars::JsonSchema;
@@ -423,12 +423,4 @@ fn check_sizes(config: &Config, problems: &mut Problems) {
             format!("the most that is read is {MAX_MAX_BODY_BYTES} (64 MiB)"),
         );
     }
-}
-
-/// The path and query of a URL as a request target.
-pub fn request_target(url: &Url) -> Result<Uri, String> {
-    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    target
-        .parse()
-        .map_err(|error| format!("the path cannot be requested: {error}"))
 }

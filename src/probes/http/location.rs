@@ -9,7 +9,7 @@ use http::{Method, StatusCode, Uri};
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
-use super::config::{Prepared, request_target};
+use super::config::Prepared;
 
 /// A URL that can be requested.
 #[derive(Debug, Clone)]
@@ -99,6 +99,14 @@ impl Location {
         // All parts were parsed before; the path alone is a valid URI too.
         Uri::from_parts(parts).unwrap_or_else(|_| Uri::from(self.path.clone()))
     }
+}
+
+/// The path and query of a URL as a request target.
+fn request_target(url: &Url) -> Result<Uri, String> {
+    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    target
+        .parse()
+        .map_err(|error| format!("the path cannot be requested: {error}"))
 }
 
 /// One request of a chain of redirects.

@@ -3,6 +3,7 @@
 mod body;
 mod config;
 mod connect;
+mod decode;
 mod exchange;
 mod facts;
 mod location;
