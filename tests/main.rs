@@ -3,4 +3,5 @@
 mod lab;
 
 mod drift;
+mod http;
 mod tcp;

@@ -1,1 +1,210 @@
 //! The `tcp` kind.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use probe::evidence::Outcome;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+use tokio::time::{sleep, timeout};
+
+use crate::lab::{Attempt, Hostile, attempt, free_port};
+
+const TIMEOUT: Duration = Duration::from_secs(1);
+const SLACK: Duration = Duration::from_millis(500);
+
+async fn dial(port: u16, params: &str) -> Attempt {
+    attempt(
+        "tcp",
+        &format!("host = '127.0.0.1'\nport = {port}\n{params}"),
+        TIMEOUT,
+    )
+    .await
+}
+
+async fn listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// A port that answers no SYN: its backlog is full and nobody accepts.
+async fn silent() -> (tokio::net::TcpListener, Vec<TcpStream>, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+        waiting.push(stream.unwrap());
+        assert!(waiting.len() < 20, "the backlog does not fill");
+    }
+    (listener, waiting, address.port())
+}
+
+#[tokio::test]
+async fn open_refused_and_filtered_are_three_facts() {
+    let (_listener, open) = listener().await;
+    let attempt = dial(open, "").await;
+    assert_eq!(attempt.fact("state"), "open");
+    assert_eq!(attempt.fact("expect"), "open");
+    assert!(attempt.fact("addresses")[0]["connect_ms"].is_f64());
+    assert_eq!(attempt.unknown("banner"), "not_applicable");
+    assert_eq!(attempt.unknown("controlled"), "not_applicable");
+
+    let attempt = dial(free_port(), "").await;
+    assert_eq!(attempt.fact("state"), "refused");
+    assert_eq!(attempt.fact("addresses")[0]["state"], "refused");
+
+    let (_listener, _waiting, filtered) = silent().await;
+    let attempt = dial(filtered, "").await;
+    assert_eq!(attempt.fact("state"), "filtered");
+    assert_eq!(attempt.outcome(), Outcome::Observed);
+    assert!(attempt.took < TIMEOUT + SLACK, "{:?}", attempt.took);
+}
+
+#[tokio::test]
+async fn closed_is_proven_by_an_open_control_alone() {
+    let (_listener, open) = listener().await;
+    let (_silent, _waiting, filtered) = silent().await;
+    let refused = free_port();
+    let closed = |control: u16| format!("expect = 'closed'\ncontrol = '127.0.0.1:{control}'");
+    for (port, state) in [(refused, "refused"), (filtered, "filtered")] {
+        let attempt = dial(port, &closed(open)).await;
+        assert_eq!(attempt.fact("state"), state);
+        assert_eq!(attempt.fact("controlled"), true, "{attempt:?}");
+        assert_eq!(attempt.fact("control_state"), "open");
+        assert!(attempt.took < TIMEOUT + SLACK, "{:?}", attempt.took);
+    }
+    for (control, state) in [(free_port(), "refused"), (filtered, "filtered")] {
+        let attempt = dial(refused, &closed(control)).await;
+        assert_eq!(attempt.fact("control_state"), state);
+        assert_eq!(attempt.unknown("controlled"), "not_observed");
+        let detail = attempt.fact("controlled")["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("proves nothing") && detail.contains(state),
+            "{detail}"
+        );
+    }
+    let unresolvable = "expect = 'closed'\ncontrol = 'no-such-host.invalid:443'";
+    let attempt = dial(refused, unresolvable).await;
+    assert_eq!(attempt.unknown("controlled"), "not_observed");
+    assert_eq!(attempt.unknown("control_state"), "not_observed");
+
+    let (_second, other) = listener().await;
+    let attempt = dial(open, &closed(other)).await;
+    assert_eq!(attempt.fact("state"), "open");
+}
+
+#[tokio::test]
+async fn every_address_of_a_name_is_dialled() {
+    let (_listener, port) = listener().await;
+    let attempt = attempt(
+        "tcp",
+        &format!("host = 'localhost'\nport = {port}"),
+        TIMEOUT,
+    )
+    .await;
+    assert_eq!(attempt.fact("state"), "open");
+    let addresses = attempt.fact("addresses").as_array().unwrap();
+    assert_eq!(addresses.len(), attempt.trail.addresses.len());
+    assert!(addresses.iter().any(|address| address["state"] == "open"));
+    let others = addresses
+        .iter()
+        .filter(|address| address["state"] != "open");
+    for other in others {
+        assert!(
+            other["address"].as_str().unwrap().starts_with("[::1]"),
+            "{other}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_we_cannot_reach_is_not_the_targets_fault() {
+    let name = attempt("tcp", "host = 'no-such-host.invalid'\nport = 1", TIMEOUT).await;
+    assert_eq!(name.outcome(), Outcome::ProbeError, "{name:?}");
+    let route = attempt("tcp", "host = '255.255.255.255'\nport = 1", TIMEOUT).await;
+    assert_eq!(route.outcome(), Outcome::ProbeError, "{route:?}");
+}
+
+#[tokio::test]
+async fn unix_sockets() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let dial = async |name: &str| {
+        let params = format!("path = '{}'", path(name).display());
+        attempt("tcp", &params, TIMEOUT).await
+    };
+    let _listener = UnixListener::bind(path("open")).unwrap();
+    assert_eq!(dial("open").await.fact("state"), "open");
+    assert_eq!(dial("missing").await.fact("state"), "refused");
+    drop(UnixListener::bind(path("stale")).unwrap());
+    assert_eq!(dial("stale").await.fact("state"), "refused");
+    std::fs::write(path("file"), "").unwrap();
+    assert_eq!(dial("file").await.fact("state"), "refused");
+
+    let full = path("open");
+    let mut waiting = Vec::new();
+    while let Ok(stream) = UnixStream::connect(&full).await {
+        waiting.push(stream);
+        assert!(waiting.len() < 10_000, "the backlog does not fill");
+    }
+    let attempt = dial("open").await;
+    assert_eq!(attempt.fact("state"), "filtered");
+    assert!(attempt.took < TIMEOUT + SLACK, "{:?}", attempt.took);
+}
+
+/// Accepts one connection and says something in pieces, 100 ms apart; then closes, or waits.
+async fn say(pieces: Vec<Vec<u8>>, closes: bool) -> u16 {
+    let (listener, port) = listener().await;
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        for piece in pieces {
+            // The peer may have heard enough.
+            stream.write_all(&piece).await.ok();
+            sleep(Duration::from_millis(100)).await;
+        }
+        if !closes {
+            stream.read_u8().await.ok();
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_banner_is_a_whole_line_or_unknown() {
+    let cases: Vec<(Vec<Vec<u8>>, bool, Result<&str, &str>)> = vec![
+        (
+            vec![b"220 mail.example ESMTP\r\nmore\r\n".to_vec()],
+            false,
+            Ok("220 mail.example ESMTP"),
+        ),
+        (
+            vec![b"SSH-".to_vec(), b"2.0-x\n".to_vec()],
+            false,
+            Ok("SSH-2.0-x"),
+        ),
+        (vec![b"no line end".to_vec()], true, Ok("no line end")),
+        (vec![b"x".to_vec(); 100], false, Err("timed_out")),
+        (vec![], false, Err("timed_out")),
+        (vec![], true, Err("not_observed")),
+        (vec![vec![b'x'; 1 << 20]], false, Err("too_large")),
+        (vec![b"\xff\xfe\n".to_vec()], false, Err("unparseable")),
+    ];
+    for (pieces, closes, expected) in cases {
+        let port = say(pieces.clone(), closes).await;
+        let attempt = dial(port, "banner = true").await;
+        assert_eq!(attempt.fact("state"), "open");
+        match expected {
+            Ok(line) => assert_eq!(attempt.fact("banner"), line),
+            Err(why) => assert_eq!(attempt.unknown("banner"), why, "{attempt:?}"),
+        }
+        assert!(attempt.took < TIMEOUT + SLACK, "{:?}", attempt.took);
+    }
+    let hostile = Hostile::start();
+    let attempt = dial(hostile.port(), "send = \"GET /ok HTTP/1.0\\r\\n\\r\\n\"").await;
+    assert_eq!(attempt.fact("banner"), "HTTP/1.1 200 OK");
+    let attempt = dial(free_port(), "banner = true").await;
+    assert_eq!(attempt.unknown("banner"), "not_observed");
+}

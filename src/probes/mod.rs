@@ -3,6 +3,7 @@
 mod context;
 mod kind;
 
+mod http;
 mod tcp;
 
 pub use context::Context;
@@ -12,7 +13,7 @@ pub use kind::{
 };
 
 /// Every kind, in the order in which `probe kinds` prints them. Adding one is one line.
-pub const KINDS: &[KindEntry] = &[KindEntry::of::<tcp::Tcp>()];
+pub const KINDS: &[KindEntry] = &[KindEntry::of::<http::Http>(), KindEntry::of::<tcp::Tcp>()];
 
 /// The kind of that name.
 pub fn find(name: &str) -> Option<&'static KindEntry> {
