@@ -5,7 +5,12 @@
 //! operating system accounts. Also `probe check` of that file and `probe --version`. Prints minimum, median
 //! and maximum over the runs; asserts nothing.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a benchmark reports on stdout and stops at the first surprise")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark reports on stdout and stops at the first surprise"
+)]
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -33,8 +38,12 @@ fn main() {
 
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("probes.toml"), config(port)).unwrap();
-    report("--once, 1,000 http probes", Some(PROBES), || run(dir.path(), &["--once"]));
-    report("check of 1,000 probes", None, || run(dir.path(), &["check"]));
+    report("--once, 1,000 http probes", Some(PROBES), || {
+        run(dir.path(), &["--once"])
+    });
+    report("check of 1,000 probes", None, || {
+        run(dir.path(), &["check"])
+    });
     report("--version", None, || run(dir.path(), &["--version"]));
 }
 
@@ -46,7 +55,10 @@ async fn serve(listener: TcpListener) {
             if stream.read(&mut request).await.is_ok_and(|read| read > 0) {
                 tokio::time::sleep(DELAY).await;
                 let body = "{\"status\":\"ok\",\"version\":7}";
-                let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
                 stream.write_all((head + body).as_bytes()).await.ok();
                 stream.read(&mut request).await.ok();
             }
@@ -83,7 +95,10 @@ fn run(dir: &Path, args: &[&str]) -> Figures {
     let wall_s = begun.elapsed().as_secs_f64();
     assert!(child.success(), "{args:?} ended with {child}");
     let figures = std::fs::read_to_string(dir.join("figures")).unwrap();
-    let numbers: Vec<f64> = figures.split_whitespace().map(|n| n.parse().unwrap()).collect();
+    let numbers: Vec<f64> = figures
+        .split_whitespace()
+        .map(|n| n.parse().unwrap())
+        .collect();
     let [user, system, kilobytes] = numbers[..] else {
         panic!("GNU time printed {figures}");
     };

@@ -57,6 +57,33 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Text that may carry secrets, such as a header or a body: it is never printed, what variables put
+/// there is a secret, and so is the whole where the parameter's name says so (`authorization`).
+/// Other literal text is none: an `accept` header must not blank every fact that holds its words.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Guarded(SecretString);
+
+impl Guarded {
+    /// The text, for the one call that sends it to the target.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guarded(…)")
+    }
+}
+
+place_schema!(
+    Guarded,
+    "Guarded",
+    "guarded",
+    "Text that may carry secrets: variables in it are never printed."
+);
+
 place_schema!(Secret, "Secret", "secret", "A secret: it is never printed.");
 
 /// A URL: a variable in it is quoted for the part in which it stands (user info, path segment,

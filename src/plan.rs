@@ -110,6 +110,24 @@ pub struct Item {
     pub source: SourceRef,
 }
 
+impl Item {
+    /// All text that people wrote for people.
+    pub fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        let optional = [
+            &mut self.section,
+            &mut self.category,
+            &mut self.owner,
+            &mut self.misses,
+            &mut self.remediation,
+        ];
+        let waiver = self.waiver.iter_mut();
+        std::iter::once(&mut self.title)
+            .chain(self.titles.values_mut())
+            .chain(optional.into_iter().flatten())
+            .chain(waiver.flat_map(|waiver| [&mut waiver.owner, &mut waiver.reason]))
+    }
+}
+
 /// One rule that an item needs: indices into the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Need {

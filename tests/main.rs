@@ -2,6 +2,9 @@
 
 mod lab;
 
+mod config;
 mod drift;
+mod engine;
 mod http;
+mod output;
 mod tcp;

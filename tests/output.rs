@@ -10,7 +10,8 @@ use crate::lab::{Run, Verdict, free_port};
 fn good() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let port = listener.local_addr().expect("an address").port();
-    let config = format!("[[probe]]\nid = \"a\"\nkind = \"tcp\"\nhost = \"127.0.0.1\"\nport = {port}\n");
+    let config =
+        format!("[[probe]]\nid = \"a\"\nkind = \"tcp\"\nhost = \"127.0.0.1\"\nport = {port}\n");
     (listener, config)
 }
 
@@ -20,7 +21,11 @@ fn stdout_is_json_when_nobody_looks() {
     let output = Run::with_config(&config).args(["--once"]).output();
     let verdict: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(verdict["schema"], "probe.verdict/v1");
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
@@ -28,7 +33,15 @@ fn one_run_writes_many_reports() {
     let (_open, config) = good();
     let keep = Run::with_config(&config);
     let output = Command::new(env!("CARGO_BIN_EXE_probe"))
-        .args(["--once", "--format", "table", "--output", "json=v.json", "--output", "table=v.txt"])
+        .args([
+            "--once",
+            "--format",
+            "table",
+            "--output",
+            "json=v.json",
+            "--output",
+            "table=v.txt",
+        ])
         .current_dir(keep.dir())
         .output()
         .expect("run");
@@ -38,20 +51,35 @@ fn one_run_writes_many_reports() {
     assert!(!table.contains('\u{1b}'), "no colours where nobody looks");
     let stored = std::fs::read(keep.dir().join("v.json")).expect("the JSON report");
     assert!(serde_json::from_slice::<Value>(&stored).is_ok());
-    assert_eq!(std::fs::read_to_string(keep.dir().join("v.txt")).expect("the table"), table);
-    assert_eq!(std::fs::read_dir(keep.dir()).expect("list").count(), 3, "no temporary file is left");
+    assert_eq!(
+        std::fs::read_to_string(keep.dir().join("v.txt")).expect("the table"),
+        table
+    );
+    assert_eq!(
+        std::fs::read_dir(keep.dir()).expect("list").count(),
+        3,
+        "no temporary file is left"
+    );
 }
 
 #[test]
 fn a_report_that_is_not_delivered_is_never_a_pass() {
     let (_open, config) = good();
     for output in ["json=/dev/full", "json=/none/at/all.json", "json=."] {
-        let result = Run::with_config(&config).args(["--once", "--output", output]).output();
+        let result = Run::with_config(&config)
+            .args(["--once", "--output", output])
+            .output();
         assert_eq!(result.status.code(), Some(3), "{output}");
-        assert!(String::from_utf8_lossy(&result.stderr).contains("cannot write"), "{output}");
+        assert!(
+            String::from_utf8_lossy(&result.stderr).contains("cannot write"),
+            "{output}"
+        );
     }
     let run = Run::with_config(&config);
-    let full = std::fs::File::options().write(true).open("/dev/full").expect("open");
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("open");
     let status = Command::new(env!("CARGO_BIN_EXE_probe"))
         .arg("--once")
         .current_dir(run.dir())
@@ -76,14 +104,25 @@ fn a_closed_pipe_is_not_a_panic() {
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("wait");
     assert_eq!(output.status.code(), Some(0));
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
 fn unknown_formats_are_usage_errors() {
     let (_open, config) = good();
-    for args in [&["--once", "--output", "yaml=x"][..], &["--once", "--output", "json"], &["--once", "--format", "x"], &["--nope"]] {
-        let output = Run::with_config(&config).args(args.iter().copied()).output();
+    for args in [
+        &["--once", "--output", "yaml=x"][..],
+        &["--once", "--output", "json"],
+        &["--once", "--format", "x"],
+        &["--nope"],
+    ] {
+        let output = Run::with_config(&config)
+            .args(args.iter().copied())
+            .output();
         assert_eq!(output.status.code(), Some(2), "{args:?}");
     }
 }
@@ -99,8 +138,13 @@ fn echo() -> u16 {
             let mut request = vec![0; 8192];
             let read = stream.read(&mut request).expect("read");
             let body = &request[..read];
-            let head = format!("HTTP/1.1 200 OK\r\nx-echo: {}\r\ncontent-length: {read}\r\n\r\n",
-                String::from_utf8_lossy(body).lines().collect::<Vec<_>>().join(" "));
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nx-echo: {}\r\ncontent-length: {read}\r\n\r\n",
+                String::from_utf8_lossy(body)
+                    .lines()
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            );
             stream.write_all(head.as_bytes()).expect("write");
             stream.write_all(body).expect("write");
         }
@@ -111,7 +155,13 @@ fn echo() -> u16 {
 #[test]
 fn no_output_holds_a_secret_that_the_target_echoes() {
     let port = echo();
-    let secrets = ["Sup3r/S3cret+p@ss", "tok-en~42 ü", "q&v=äö", "b0dy-\"quoted\"", "l1teral-pass"];
+    let secrets = [
+        "Sup3r/S3cret+p@ss",
+        "tok-en~42 ü",
+        "q&v=äö",
+        "b0dy-\"quoted\"",
+        "l1teral-pass",
+    ];
     let config = format!(
         r#"
 [[probe]]
@@ -145,16 +195,26 @@ url = "http://user:${{env:PASSWORD}}@127.0.0.1:{closed}/?q=${{env:QUERY}}"
             .args(args.iter().copied())
             .output()
     };
-    for args in [&["--once", "--format", "json", "-vv"][..], &["--once", "--format", "table"], &["check"]] {
+    for args in [
+        &["--once", "--format", "json", "-vv"][..],
+        &["--once", "--format", "table"],
+        &["check"],
+    ] {
         let output = run(args);
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
-        for secret in ["Sup3r", "S3cret", "tok-en", "q&v", "q%26v", "b0dy", "l1teral", "dXNlcj", "U3VwM3I"] {
+        for secret in [
+            "Sup3r", "S3cret", "tok-en", "q&v", "q%26v", "b0dy", "l1teral", "dXNlcj", "U3VwM3I",
+        ] {
             assert!(!text.contains(secret), "{args:?} shows `{secret}`:\n{text}");
         }
     }
     let verdict = Verdict::read(&run(&["--once", "--format", "json"]));
-    assert_eq!(verdict.result("a/status"), "pass", "the target was asked with the secrets");
+    assert_eq!(
+        verdict.result("a/status"),
+        "pass",
+        "the target was asked with the secrets"
+    );
     let body = verdict.facts("a")["body"].as_str().expect("a body");
     assert!(body.contains("[redacted]"), "{body}");
 }
@@ -183,7 +243,8 @@ fn replay_judges_stored_evidence_again() {
     let more = config.replace("id = \"a\"", "id = \"other\"");
     assert_eq!(Verdict::read(&replay(&stored.stdout, &more)).code, 3);
 
-    let forged = String::from_utf8_lossy(&stored.stdout).replace("\"state\":\"open\"", "\"state\":\"refused\"");
+    let forged = String::from_utf8_lossy(&stored.stdout)
+        .replace("\"state\":\"open\"", "\"state\":\"refused\"");
     let verdict = Verdict::read(&replay(forged.as_bytes(), &stricter));
     assert_eq!(verdict.code, 3, "evidence that was changed proves nothing");
 

@@ -16,11 +16,11 @@ use super::check::load_config;
 use super::deliver::deliver;
 use super::exit::Exit;
 use super::terminal;
-use crate::judge;
+use crate::evidence::Envelope;
 use crate::net::Dialler;
 use crate::observe::{self, Budget, Engine, Interrupt};
 use crate::plan::Plan;
-use crate::verdict::{Mode, Observation, Run, judge_run};
+use crate::verdict::{Mode, Observation, Run, judge_probe, judge_run};
 
 pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow::Result<Exit> {
     let begun = Instant::now();
@@ -80,9 +80,8 @@ async fn observe_all(
     };
     let interrupt = interrupted(deadline).context("cannot listen for signals")?;
     let bar = progress_bar(selected.iter().filter(|selected| **selected).count());
-    let judge = |plan: &Plan, index: usize, envelope: &crate::evidence::Envelope| {
-        let probe = &plan.probes[index];
-        judge::judge(&probe.id, &probe.rules, envelope, envelope.observed_at)
+    let judge = |plan: &Plan, index: usize, envelope: &Envelope| {
+        judge_probe(plan, index, envelope, envelope.observed_at)
     };
     let (seen, cut) = observe::run(
         plan,

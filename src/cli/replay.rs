@@ -12,10 +12,11 @@ use super::deliver::deliver;
 use super::exit::Exit;
 use super::once::check_gate;
 use crate::evidence::{Envelope, Outcome, Trail};
-use crate::judge;
 use crate::limits::read_file;
 use crate::plan::PlannedProbe;
-use crate::verdict::{Mode, Observation, ProbeReport, Run, SCHEMA, Verdict, judge_run};
+use crate::verdict::{
+    Mode, Observation, ProbeReport, Run, SCHEMA, Verdict, judge_probe, judge_run,
+};
 
 /// A verdict larger than this is not read.
 const MAX_BYTES: u64 = 1 << 30;
@@ -43,14 +44,15 @@ pub(super) fn run(
     let observations = plan
         .probes
         .iter()
+        .enumerate()
         .zip(&selected)
-        .map(|(probe, selected)| {
+        .map(|((index, probe), selected)| {
             let envelope = if *selected {
                 envelope(probe, by_id.get(probe.id.as_str()).copied(), now)
             } else {
                 nothing(probe, now, "not selected for this run".to_owned())
             };
-            let rules = judge::judge(&probe.id, &probe.rules, &envelope, now);
+            let rules = judge_probe(&plan, index, &envelope, now);
             Observation { envelope, rules }
         })
         .collect();

@@ -145,7 +145,7 @@ impl<'s> Loader<'s> {
         let agent = Self::agent(agent);
         let probes = link(drafts, self.sources, self.diagnostics);
         let mut items = self.items(&mut documents, &probes);
-        let probes = probes.list;
+        let mut probes = probes.list;
         self.waivers(&mut documents, &mut items);
         let gates = self.gates(&mut documents, &items);
         if probes.is_empty() && !self.diagnostics.has_errors() {
@@ -157,14 +157,17 @@ impl<'s> Loader<'s> {
                 .help("`probe init` writes a starter file");
         }
         self.warn_unused(&probes, &items);
-        let redactor = std::mem::take(&mut self.variables.secrets).build();
-        let probes = probes
-            .into_iter()
-            .map(|mut probe| {
-                probe.target = redactor.string(probe.target);
-                probe
-            })
-            .collect();
+        let mut secrets = std::mem::take(&mut self.variables.secrets);
+        for secret in probes.iter().flat_map(|probe| probe.probe.secrets()) {
+            secrets.add(&secret);
+        }
+        let redactor = secrets.build();
+        for probe in &mut probes {
+            redactor.replace(&mut probe.target);
+        }
+        for item in &mut items {
+            item.texts().for_each(|text| redactor.replace(text));
+        }
         Some(Plan {
             agent,
             probes,

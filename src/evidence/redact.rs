@@ -24,11 +24,13 @@ pub struct RedactorBuilder {
 }
 
 impl RedactorBuilder {
-    /// Adds a secret and the forms in which it may be echoed. Empty strings are no secrets.
+    /// Adds a secret and the forms in which it may be echoed. What is shorter than four characters
+    /// cannot be told from ordinary text: replacing every `1` would hide everything else.
     pub fn add(&mut self, secret: &str) {
+        const SHORTEST: usize = 4;
         let trimmed = secret.trim();
         for plain in [secret, trimmed] {
-            if plain.is_empty() {
+            if plain.chars().count() < SHORTEST {
                 continue;
             }
             self.forms.insert(plain.to_owned());
@@ -95,22 +97,26 @@ impl Redactor {
         }
     }
 
+    /// The same in place.
+    pub fn replace(&self, text: &mut String) {
+        if let Cow::Owned(clean) = self.text(text) {
+            *text = clean;
+        }
+    }
+
     /// Redacts every string and every key below `value`.
     pub fn value(&self, value: &mut Value) {
         if self.automaton.is_none() {
             return;
         }
         match value {
-            Value::String(text) => {
-                if let Cow::Owned(clean) = self.text(text) {
-                    *text = clean;
-                }
-            }
+            Value::String(text) => self.replace(text),
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
             Value::Object(map) => self.map(map),
+            // Only a number that is a secret as a whole: digits within a measurement are no echo.
             Value::Number(number) => {
-                if let Cow::Owned(clean) = self.text(&number.to_string()) {
-                    *value = Value::String(clean);
+                if self.text(&number.to_string()) == REDACTED {
+                    *value = Value::from(REDACTED);
                 }
             }
             Value::Null | Value::Bool(_) => {}
@@ -133,5 +139,55 @@ impl Redactor {
             }
         }
         map.values_mut().for_each(|value| self.value(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redactor(secrets: &[&str]) -> Redactor {
+        let mut builder = RedactorBuilder::default();
+        secrets.iter().for_each(|secret| builder.add(secret));
+        builder.build()
+    }
+
+    #[test]
+    fn every_form_of_a_secret_is_replaced() {
+        let secret = "p@ss/\"w ü";
+        let redactor = redactor(&[secret]);
+        for form in [
+            secret.to_owned(),
+            utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+            STANDARD.encode(secret),
+            URL_SAFE_NO_PAD.encode(secret),
+            secret.replace('"', "\\\""),
+        ] {
+            assert_eq!(
+                redactor.text(&format!("<{form}>")),
+                "<[redacted]>",
+                "{form}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_overlapping_secrets_the_longer_goes_whole() {
+        assert_eq!(redactor(&["abcd", "abcdefgh"]).text("abcdefgh"), REDACTED);
+    }
+
+    #[test]
+    fn keys_strings_and_numbers_of_facts_are_redacted() {
+        let mut value = serde_json::json!({ "token1234": ["x token1234 y", 987_654, 1_987_654] });
+        redactor(&["token1234", "987654"]).value(&mut value);
+        assert_eq!(
+            value,
+            serde_json::json!({ REDACTED: ["x [redacted] y", REDACTED, 1_987_654] })
+        );
+    }
+
+    #[test]
+    fn short_values_are_not_searched_for() {
+        assert_eq!(redactor(&["", "1", "abc"]).text("1 abc"), "1 abc");
     }
 }

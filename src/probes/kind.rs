@@ -138,6 +138,12 @@ pub trait ProbeKind: Sized + Send + Sync + 'static {
         1
     }
 
+    /// Secrets that this kind makes itself, such as an encoded credential; those that stand in the
+    /// configuration are known from the types of their parameters.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// One attempt.
     fn observe(&self, ctx: &Context) -> impl Future<Output = Result<Self::Facts, Failure>> + Send;
 }
@@ -151,6 +157,8 @@ pub trait Probe: Send + Sync {
     fn target(&self) -> String;
     /// The most file descriptors one attempt has open at the same time.
     fn descriptors(&self) -> usize;
+    /// Secrets that this kind makes itself.
+    fn secrets(&self) -> Vec<String>;
     /// For each built-in rule in order: whether it is part of this probe.
     fn enabled(&self) -> Vec<bool>;
     /// One attempt; the facts as JSON.
@@ -167,6 +175,10 @@ impl<K: ProbeKind> Probe for K {
 
     fn descriptors(&self) -> usize {
         ProbeKind::descriptors(self)
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        ProbeKind::secrets(self)
     }
 
     fn enabled(&self) -> Vec<bool> {

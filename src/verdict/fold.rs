@@ -55,6 +55,23 @@ pub struct Run {
     pub gate: Option<String>,
 }
 
+/// Judges what one probe saw. A rule's text may quote a secret, and so may the value that decided.
+pub fn judge_probe(
+    plan: &Plan,
+    index: usize,
+    envelope: &Envelope,
+    now: Timestamp,
+) -> Vec<RuleVerdict> {
+    let probe = &plan.probes[index];
+    let mut verdicts = judge::judge(&probe.id, &probe.rules, envelope, now);
+    for verdict in &mut verdicts {
+        for text in [&mut verdict.expr, &mut verdict.reason, &mut verdict.why] {
+            plan.redactor.replace(text);
+        }
+    }
+    verdicts
+}
+
 /// Folds a run.
 pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
     let hashes: Vec<String> = run.observations.iter().map(|o| o.envelope.hash()).collect();

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use fold::{Mode, Observation, Run, judge_run};
+pub use fold::{Mode, Observation, Run, judge_probe, judge_run};
 pub use schema::verdict_schema;
 
 use crate::evidence::{Outcome, Phase, Try};

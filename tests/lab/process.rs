@@ -1,10 +1,13 @@
 //! Child processes that end with the test.
 
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// A server that is killed when dropped, and by the kernel if the test process dies first.
 pub struct Server {
@@ -26,6 +29,7 @@ impl Server {
             .arg(program)
             .args(args)
             .current_dir(dir)
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -68,7 +72,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.child.kill().ok();
+        // The whole group: a server that forks workers must not leave them behind.
+        if let Some(group) = Pid::from_raw(self.child.id().cast_signed()) {
+            kill_process_group(group, Signal::KILL).ok();
+        }
         self.child.wait().ok();
     }
 }

@@ -18,7 +18,7 @@ use url::Url;
 use super::location::Location;
 use crate::evidence::{Redactor, RedactorBuilder};
 use crate::net::{Alpn, Roots, TlsProfile, load_identity, load_roots};
-use crate::params::{FilePath, Secret, UrlText};
+use crate::params::{FilePath, Guarded, Secret, UrlText};
 use crate::probes::ParamError;
 
 const DEFAULT_MAX_BODY_BYTES: u64 = 1024 * 1024;
@@ -35,9 +35,9 @@ pub struct Config {
     /// Headers to send. Like every credential they go to the scheme, host and port of `url`
     /// alone, never to where a redirect leads.
     #[serde(default)]
-    headers: BTreeMap<String, Secret>,
+    headers: BTreeMap<String, Guarded>,
     /// The body of the request. Set a `content-type` header with it.
-    body: Option<Secret>,
+    body: Option<Guarded>,
     /// Whether redirects are followed, ten at most; otherwise the first response is judged.
     #[serde(default = "default_follow")]
     follow_redirects: bool,
@@ -250,7 +250,7 @@ fn parse_method(text: &str) -> Result<Method, String> {
 }
 
 fn parse_headers(
-    headers: &BTreeMap<String, Secret>,
+    headers: &BTreeMap<String, Guarded>,
     problems: &mut Problems,
 ) -> Vec<(HeaderName, HeaderValue)> {
     let mut parsed: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(headers.len());
