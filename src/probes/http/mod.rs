@@ -6,6 +6,7 @@ mod connect;
 mod decode;
 mod exchange;
 mod facts;
+mod headers;
 mod location;
 
 use std::sync::Arc;
