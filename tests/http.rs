@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use probe::evidence::Outcome;
 
-use crate::lab::{Attempt, Hostile, Server, attempt, free_port, wrong_params};
+use crate::lab::{Attempt, Hostile, Run, Server, attempt, free_port, wrong_params};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How much longer than its timeout an attempt may take.
@@ -601,4 +601,111 @@ fn parameters_that_make_no_sense_are_named() {
     );
     let many = wrong("url = 'ftp://a'\nmethod = 'get'\nmax_body_bytes = 99999999999");
     assert_eq!(many, ["url", "method", "max_body_bytes"]);
+}
+
+#[test]
+fn built_in_rules_pass_fail_and_are_unknown() {
+    let hostile = Hostile::start();
+    let mut config = String::from("[defaults]\ntimeout = \"1s\"\n");
+    // id, path, `status`, `complete`
+    let cases = [
+        ("good", "/ok", "pass", "pass"),
+        ("moved", "/redirect/302?/ok", "pass", "pass"),
+        ("missing", "/status?404", "fail", "pass"),
+        ("erring", "/status?500", "fail", "pass"),
+        ("loop", "/redirect-loop", "fail", "fail"),
+        ("short", "/body-short", "pass", "fail"),
+        ("reset-late", "/body-reset", "pass", "fail"),
+        ("cut", "/body-gzip-cut", "pass", "fail"),
+        ("slow", "/body-drip", "pass", "unknown"),
+        ("stuck", "/body-hang", "pass", "unknown"),
+        ("huge", "/body-1gb", "pass", "unknown"),
+        ("bomb", "/body-gzip-bomb", "pass", "unknown"),
+        ("hung", "/hang", "fail", "fail"),
+        ("reset", "/reset", "fail", "fail"),
+        ("garbage", "/garbage", "fail", "fail"),
+    ];
+    for (id, path, ..) in cases {
+        let url = hostile.url(path);
+        config.push_str(&format!(
+            "[[probe]]\nid = '{id}'\nkind = 'http'\nurl = '{url}'\nrules.says-ok = \"body.contains('ok')\"\n"
+        ));
+    }
+    let begun = std::time::Instant::now();
+    let verdict = Run::with_config(&config).once();
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    for (id, _, status, complete) in cases {
+        assert_eq!(verdict.result(&format!("{id}/status")), status, "{id}");
+        assert_eq!(verdict.result(&format!("{id}/complete")), complete, "{id}");
+        let says_ok = verdict.result(&format!("{id}/says-ok"));
+        match (status, complete) {
+            ("pass", "pass") => assert_eq!(says_ok, "pass", "{id}"),
+            _ => assert_ne!(says_ok, "pass", "{id}"),
+        }
+        let whole = status == "pass" && complete == "pass";
+        assert_eq!(verdict.item(id)["result"] == "pass", whole, "{id}");
+    }
+    assert_eq!(verdict.code, 1);
+}
+
+#[test]
+fn what_cannot_be_seen_blocks_without_failing() {
+    let hostile = Hostile::start();
+    let config = format!(
+        "[[probe]]\nid = 'a'\nkind = 'http'\nurl = '{}'\nmax_body_bytes = 2\n\
+         rules.complete = false\nrules.up = 'json.up'\n\
+         [[probe]]\nid = 'b'\nkind = 'http'\nurl = 'http://no-such-host.invalid/'\n",
+        hostile.url("/ok")
+    );
+    let verdict = Run::with_config(&config).once();
+    assert_eq!(verdict.result("a/status"), "pass");
+    assert_eq!(verdict.result("a/up"), "unknown");
+    assert_eq!(verdict.result("b/status"), "unknown");
+    assert_eq!(verdict.probe("b")["outcome"], "probe_error");
+    assert_eq!(verdict.code, 3);
+}
+
+#[test]
+fn the_first_response_can_be_judged() {
+    let hostile = Hostile::start();
+    let config = format!(
+        "[[probe]]\nid = 'a'\nkind = 'http'\nurl = '{}'\nfollow_redirects = false\nrules.status = false\n\
+         rules.redirects-to-https = \"status in [301, 308] && headers.location.startsWith('https://')\"\n",
+        hostile.url("/redirect/301?https://a.example/")
+    );
+    let verdict = Run::with_config(&config).once();
+    assert_eq!(verdict.result("a/redirects-to-https"), "pass");
+    assert_eq!(verdict.code, 0);
+}
+
+#[test]
+fn secrets_appear_nowhere_in_a_verdict() {
+    let hostile = Hostile::start();
+    let address = hostile.url("/echo");
+    let host = address.trim_start_matches("http://");
+    let config = format!(
+        "[[probe]]\nid = 'a'\nkind = 'http'\nurl = 'http://user:${{env:PW}}@{host}?token=${{env:TOKEN}}'\n\
+         headers = {{ x-key = '${{env:KEY}}' }}\nbody = '${{env:BODY}}'\nmethod = 'POST'\n\
+         [[probe]]\nid = 'b'\nkind = 'http'\nurl = 'http://user:${{env:PW}}@127.0.0.1:1/?token=${{env:TOKEN}}'\n"
+    );
+    let verdict = Run::with_config(&config)
+        .env("PW", "p@ss:w/rd")
+        .env("TOKEN", "tok=en&1")
+        .env("KEY", "key-value-1")
+        .env("BODY", "body-secret-1")
+        .once();
+    let text = format!("{}{}", verdict.json, verdict.stderr);
+    assert_eq!(verdict.result("a/status"), "pass");
+    for secret in [
+        "p@ss",
+        "p%40ss",
+        "tok=en",
+        "tok%3Den",
+        "key-value-1",
+        "body-secret-1",
+        "dXNlcjpwQHNzOncvcmQ",
+    ] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
-use crate::lab::{Attempt, Hostile, attempt, free_port};
+use crate::lab::{Attempt, Hostile, Run, attempt, free_port};
 
 const TIMEOUT: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_millis(500);
@@ -207,4 +207,54 @@ async fn a_banner_is_a_whole_line_or_unknown() {
     assert_eq!(attempt.fact("banner"), "HTTP/1.1 200 OK");
     let attempt = dial(free_port(), "banner = true").await;
     assert_eq!(attempt.unknown("banner"), "not_observed");
+}
+
+#[test]
+fn built_in_rules_pass_fail_and_are_unknown() {
+    let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = |listener: &std::net::TcpListener| listener.local_addr().unwrap().port();
+    let (open, other, refused, down) = (port(&open), port(&other), free_port(), free_port());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (_silent, _waiting, filtered) = runtime.block_on(silent());
+    let closed = |control: u16| format!("expect = 'closed'\ncontrol = '127.0.0.1:{control}'\n");
+    let cases = [
+        ("open", open, String::new(), "pass"),
+        ("refused", refused, String::new(), "fail"),
+        ("filtered", filtered, String::new(), "fail"),
+        ("closed", refused, closed(open), "pass"),
+        ("dropped", filtered, closed(open), "pass"),
+        ("exposed", open, closed(other), "fail"),
+        ("exposed-anyway", open, closed(down), "fail"),
+        ("unproven", refused, closed(down), "unknown"),
+        ("unproven-too", refused, closed(filtered), "unknown"),
+    ];
+    let mut config = String::from("[defaults]\ntimeout = \"1s\"\n");
+    for (id, port, params, _) in &cases {
+        config.push_str(&format!(
+            "[[probe]]\nid = '{id}'\nkind = 'tcp'\nhost = '127.0.0.1'\nport = {port}\n{params}"
+        ));
+    }
+    let verdict = Run::with_config(&config).once();
+    for (id, _, _, result) in &cases {
+        assert_eq!(verdict.result(&format!("{id}/state")), *result, "{id}");
+        assert_eq!(verdict.probe(id)["outcome"], "observed", "{id}");
+    }
+    let reason = verdict.rule("unproven/state")["reason"].as_str().unwrap();
+    assert!(reason.contains("proves nothing"), "{reason}");
+}
+
+#[test]
+fn a_name_of_which_one_address_is_down_warns() {
+    // Both are addresses of this host's name in the hosts file; one port listens on 127.0.0.1 alone.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = format!(
+        "[[probe]]\nid = 'one'\nkind = 'tcp'\nhost = '127.0.0.1'\nport = {port}\n\
+         [[probe]]\nid = 'local'\nkind = 'tcp'\nhost = 'localhost'\nport = {port}\n"
+    );
+    let verdict = Run::with_config(&config).once();
+    assert_eq!(verdict.result("one/every-address"), "na");
+    assert_eq!(verdict.result("local/state"), "pass");
+    assert_eq!(verdict.item("local")["result"], "pass");
 }

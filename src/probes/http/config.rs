@@ -4,19 +4,16 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Method;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use percent_encoding::percent_decode_str;
+use http::header::{self, HeaderMap, HeaderValue};
 use rustls::pki_types::ServerName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use super::headers::{authorization, default_headers, parse_headers};
 use super::location::Location;
-use crate::evidence::{Redactor, RedactorBuilder};
 use crate::net::{Alpn, Roots, TlsProfile, load_identity, load_roots};
 use crate::params::{FilePath, Guarded, Secret, UrlText};
 use crate::probes::ParamError;
@@ -35,7 +32,7 @@ pub struct Config {
     /// Headers to send. Like every credential they go to the scheme, host and port of `url`
     /// alone, never to where a redirect leads.
     #[serde(default)]
-    headers: BTreeMap<String, Guarded>,
+    pub(super) headers: BTreeMap<String, Guarded>,
     /// The body of the request. Set a `content-type` header with it.
     body: Option<Guarded>,
     /// Whether redirects are followed, ten at most; otherwise the first response is judged.
@@ -58,9 +55,9 @@ pub struct Config {
     #[serde(default)]
     http_version: HttpVersionWanted,
     /// Basic authentication.
-    basic_auth: Option<BasicAuth>,
+    pub(super) basic_auth: Option<BasicAuth>,
     /// A token to send as `Authorization: Bearer …`.
-    bearer_token: Option<Secret>,
+    pub(super) bearer_token: Option<Secret>,
     /// The client certificate chain (PEM, leaf first), with `client_key_file`.
     client_cert_file: Option<FilePath>,
     /// The private key (PEM) of `client_cert_file`.
@@ -71,9 +68,9 @@ pub struct Config {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct BasicAuth {
     /// The user.
-    username: String,
+    pub(super) username: String,
     /// The password.
-    password: Secret,
+    pub(super) password: Secret,
 }
 
 /// Which protocol to speak.
@@ -121,20 +118,20 @@ pub struct Prepared {
     pub origin_tls: TlsProfile,
     /// For everywhere else.
     pub plain_tls: TlsProfile,
-    /// Knows the credentials in the form in which they are sent.
-    pub redactor: Redactor,
+    /// The credentials in the form in which they are sent.
+    pub secrets: Vec<String>,
 }
 
 /// Collects what is wrong while the rest is still checked.
 #[derive(Default)]
-struct Problems(Vec<ParamError>);
+pub struct Problems(Vec<ParamError>);
 
 impl Problems {
-    fn add(&mut self, param: &str, message: impl Into<String>) {
+    pub fn add(&mut self, param: &str, message: impl Into<String>) {
         self.0.push(ParamError::new(param, message));
     }
 
-    fn keep<T>(&mut self, param: &str, result: Result<T, String>) -> Option<T> {
+    pub fn keep<T>(&mut self, param: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|message| self.add(param, message)).ok()
     }
 }
@@ -169,13 +166,13 @@ impl Prepared {
         }
         let plain_headers = default_headers();
         let mut origin_headers = plain_headers.clone();
-        let mut secrets = RedactorBuilder::default();
+        let mut secrets = Vec::new();
         for (name, value) in headers {
             origin_headers.insert(name, value);
         }
         if let Some(authorization) = authorization {
             if let Some((_, credentials)) = authorization.split_once(' ') {
-                secrets.add(credentials);
+                secrets.push(credentials.to_owned());
             }
             if let Ok(mut value) = HeaderValue::from_str(&authorization) {
                 value.set_sensitive(true);
@@ -197,20 +194,9 @@ impl Prepared {
             version: config.http_version,
             origin_tls,
             plain_tls,
-            redactor: secrets.build(),
+            secrets,
         })
     }
-}
-
-fn default_headers() -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(
-        header::USER_AGENT,
-        HeaderValue::from_static(concat!("probe/", env!("CARGO_PKG_VERSION"))),
-    );
-    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-    headers
 }
 
 /// The messages never quote the URL: it may hold a password.
@@ -247,105 +233,6 @@ fn parse_method(text: &str) -> Result<Method, String> {
         ));
     }
     Ok(method)
-}
-
-fn parse_headers(
-    headers: &BTreeMap<String, Guarded>,
-    problems: &mut Problems,
-) -> Vec<(HeaderName, HeaderValue)> {
-    let mut parsed: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(headers.len());
-    for (name, value) in headers {
-        let param = format!("headers.{name}");
-        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
-            problems.add(&param, format!("`{name}` is not a header name"));
-            continue;
-        };
-        if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(&name) {
-            problems.add(
-                &param,
-                "the length of the body is computed: remove this header",
-            );
-            continue;
-        }
-        if parsed.iter().any(|(known, _)| *known == name) {
-            problems.add(
-                &param,
-                "this header is given twice: names are case-insensitive",
-            );
-            continue;
-        }
-        let Ok(mut value) = HeaderValue::from_str(value.expose()) else {
-            problems.add(
-                &param,
-                "a header value is visible ASCII text in one line: encode the rest",
-            );
-            continue;
-        };
-        if name == header::HOST && value.to_str().ok().and_then(authority_of).is_none() {
-            problems.add(
-                &param,
-                "not a host: write \"api.example.com\" or \"api.example.com:8443\"",
-            );
-            continue;
-        }
-        value.set_sensitive(true);
-        parsed.push((name, value));
-    }
-    parsed
-}
-
-fn authority_of(host: &str) -> Option<http::uri::Authority> {
-    let authority: http::uri::Authority = host.parse().ok()?;
-    (!authority.host().is_empty() && !host.contains('@')).then_some(authority)
-}
-
-/// The value of the `Authorization` header, from the one place that gives it.
-fn authorization(
-    config: &Config,
-    url: Option<&Url>,
-    headers: &[(HeaderName, HeaderValue)],
-    problems: &mut Problems,
-) -> Option<String> {
-    let in_url = url.filter(|url| !url.username().is_empty() || url.password().is_some());
-    let basic = |user: &str, password: &str| {
-        format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-    };
-    let mut given: Vec<(&str, String)> = Vec::new();
-    if let Some(url) = in_url {
-        let user = percent_decode_str(url.username()).decode_utf8_lossy();
-        let password = percent_decode_str(url.password().unwrap_or_default()).decode_utf8_lossy();
-        given.push(("url", basic(&user, &password)));
-    }
-    if let Some(auth) = &config.basic_auth {
-        if auth.username.contains(':') {
-            problems.add("basic_auth.username", "a user name cannot contain a colon");
-        }
-        given.push(("basic_auth", basic(&auth.username, auth.password.expose())));
-    }
-    if let Some(token) = &config.bearer_token {
-        let value = format!("Bearer {}", token.expose());
-        if HeaderValue::from_str(&value).is_err() || token.expose().is_empty() {
-            problems.add("bearer_token", "a token is visible ASCII text in one line");
-        }
-        given.push(("bearer_token", value));
-    }
-    let in_headers = headers
-        .iter()
-        .any(|(name, _)| name == header::AUTHORIZATION);
-    let mut places: Vec<&str> = given.iter().map(|(place, _)| *place).collect();
-    if in_headers {
-        places.push("headers.authorization");
-    }
-    if let [_, second, ..] = places.as_slice() {
-        problems.add(
-            second,
-            format!(
-                "credentials are given more than once ({}): keep one",
-                places.join(", ")
-            ),
-        );
-    }
-    given.pop().map(|(_, value)| value)
 }
 
 fn pin(config: &Config, port: Option<u16>, problems: &mut Problems) -> Option<SocketAddr> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::body::Content;
-use crate::evidence::{Observed, Redactor, UnknownWhy};
+use crate::evidence::{Observed, UnknownWhy};
 
 /// What one `http` probe saw. All facts but `redirects`, `dns_ms` to `first_byte_ms`, `total_ms`
 /// and those of the connection are of the final response.
@@ -112,7 +112,7 @@ pub struct Cookie {
 }
 
 /// The headers by name; what is not UTF-8 is replaced by U+FFFD.
-pub fn header_map(headers: &HeaderMap, redactor: &Redactor) -> BTreeMap<String, String> {
+pub fn header_map(headers: &HeaderMap) -> BTreeMap<String, String> {
     let mut map: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in headers {
         let value = String::from_utf8_lossy(value.as_bytes());
@@ -126,18 +126,15 @@ pub fn header_map(headers: &HeaderMap, redactor: &Redactor) -> BTreeMap<String, 
             }
         }
     }
-    for value in map.values_mut() {
-        *value = redactor.string(std::mem::take(value));
-    }
     map
 }
 
 /// The attributes of the cookies that are set.
-pub fn cookies(headers: &HeaderMap, redactor: &Redactor) -> Vec<Cookie> {
+pub fn cookies(headers: &HeaderMap) -> Vec<Cookie> {
     headers
         .get_all(SET_COOKIE)
         .iter()
-        .map(|value| cookie(&redactor.text(&String::from_utf8_lossy(value.as_bytes()))))
+        .map(|value| cookie(&String::from_utf8_lossy(value.as_bytes())))
         .collect()
 }
 
@@ -173,7 +170,7 @@ pub struct BodyFacts {
 
 impl BodyFacts {
     /// Reads a body as text and as JSON.
-    pub fn new(content: Content, redactor: &Redactor) -> Self {
+    pub fn new(content: Content) -> Self {
         let bytes = match content {
             Observed::Value(bytes) => bytes,
             Observed::Unknown(unknown) => {
@@ -187,12 +184,9 @@ impl BodyFacts {
         };
         let length = bytes.len() as u64;
         let digest = format!("{:x}", Sha256::digest(&bytes));
-        let mut json = parse_json(&bytes);
-        if let Observed::Value(value) = &mut json {
-            redactor.value(value);
-        }
+        let json = parse_json(&bytes);
         let text = match String::from_utf8(bytes) {
-            Ok(text) => Observed::Value(redactor.string(text)),
+            Ok(text) => Observed::Value(text),
             Err(error) => Observed::unknown(
                 UnknownWhy::Unparseable,
                 format!("the body is not UTF-8: {}", error.utf8_error()),
@@ -246,7 +240,7 @@ mod tests {
     }
 
     fn facts(bytes: &[u8]) -> BodyFacts {
-        BodyFacts::new(Observed::Value(bytes.to_vec()), &Redactor::default())
+        BodyFacts::new(Observed::Value(bytes.to_vec()))
     }
 
     #[test]
@@ -282,7 +276,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("x-one", "a".parse().unwrap());
         headers.append("x-one", http::HeaderValue::from_bytes(b"\xff").unwrap());
-        let map = header_map(&headers, &Redactor::default());
+        let map = header_map(&headers);
         assert_eq!(map["x-one"], "a, \u{fffd}");
     }
 

@@ -6,6 +6,7 @@ mod connect;
 mod decode;
 mod exchange;
 mod facts;
+mod headers;
 mod location;
 
 use std::sync::Arc;
@@ -94,6 +95,10 @@ impl ProbeKind for Http {
         if resolves { RESOLVING } else { 1 }
     }
 
+    fn secrets(&self) -> Vec<String> {
+        self.prepared.secrets.clone()
+    }
+
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {
         let begun = Instant::now();
         let mut redirects = Vec::new();
@@ -103,15 +108,15 @@ impl ProbeKind for Http {
                 if redirects.is_empty() {
                     return failure;
                 }
-                failure.during(&format!("redirected to {}", self.shown(&hop)))
+                failure.during(&format!("redirected to {}", hop.location.url))
             })?;
             let head = &answer.exchange.head;
             let stayed = match location::next(&self.prepared, &hop, head.status, &head.headers) {
                 Next::Follow(next) => {
                     redirects.push(Redirect {
                         status: head.status.as_u16(),
-                        from: self.shown(&hop),
-                        location: self.shown(&next),
+                        from: hop.location.url.to_string(),
+                        location: next.location.url.to_string(),
                     });
                     if redirects.len() > MAX_REDIRECTS {
                         let detail = format!("more than {MAX_REDIRECTS} redirects");
@@ -145,11 +150,6 @@ impl Http {
             with_body: true,
             at_origin: true,
         }
-    }
-
-    /// The URL of a hop, for people.
-    fn shown(&self, hop: &Hop) -> String {
-        self.prepared.redactor.string(hop.location.url.to_string())
     }
 
     async fn request(&self, ctx: &Context, hop: &Hop) -> Result<Answer, Failure> {
@@ -258,8 +258,7 @@ impl Http {
         } = answer;
         let head = exchange.head;
         drop((exchange.body, exchange.driver));
-        let redactor = &prepared.redactor;
-        let body = BodyFacts::new(content, redactor);
+        let body = BodyFacts::new(content);
         let (certificate_not_after, certificate_days_left) = validity(&wire, ctx.now());
         Facts {
             status: head.status.as_u16(),
@@ -269,8 +268,8 @@ impl Http {
             connect_ms: wire.connect_ms,
             tls_ms: wire.tls_ms,
             first_byte_ms,
-            headers: facts::header_map(&head.headers, redactor),
-            set_cookies: facts::cookies(&head.headers, redactor),
+            headers: facts::header_map(&head.headers),
+            set_cookies: facts::cookies(&head.headers),
             body: body.text,
             json: body.json,
             body_bytes: body.bytes,
@@ -286,7 +285,7 @@ impl Http {
                 },
                 Observed::Value,
             ),
-            final_url: self.shown(hop),
+            final_url: hop.location.url.to_string(),
             remote_address: wire.remote.to_string(),
             tls_version: wire.tls_version,
             certificate_not_after,
