@@ -202,7 +202,7 @@ fn garbage_is_refused_and_never_a_panic() {
             "(".repeat(3_000),
             ")".repeat(3_000)
         ),
-        format!("{GOOD}rules.x = \"{}true\"", "!".repeat(3_000)),
+        format!("{GOOD}rules.x = \"{}true\"", "-".repeat(3_000)),
         format!("{GOOD}rules.x = \"{}\"", vec!["true"; 5_000].join(" && ")),
         format!("{GOOD}rules.x = 5"),
         format!("{GOOD}rules = 5"),

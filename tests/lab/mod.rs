@@ -8,5 +8,5 @@ mod run;
 
 pub use direct::{Attempt, attempt, wrong_params};
 pub use hostile::Hostile;
-pub use process::{Server, free_port, require, wait_for_port};
+pub use process::{Server, free_port};
 pub use run::{Run, Verdict};
