@@ -39,7 +39,7 @@ impl Unknown {
 
 pub(super) type Outcome<'a> = Result<Val<'a>, Unknown>;
 
-/// The deciding element of a macro, for explanations.
+/// One evaluation.
 pub(super) struct Run<'a> {
     pub(super) facts: &'a JsonMap<String, Json>,
     pub(super) now: Timestamp,
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
         Err(self.unknown(text))
     }
 
-    fn read(&mut self, node: &Node, slot: &Slot<'a>) -> Outcome<'a> {
+    pub(super) fn read(&mut self, node: &Node, slot: &Slot<'a>) -> Outcome<'a> {
         match slot.read() {
             Ok(value) => Ok(value),
             Err(why) => self.blank(node, &why),
@@ -224,18 +224,30 @@ impl<'a> Run<'a> {
 
     fn has(&mut self, node: &'a Node, operand: &'a Node, name: &str) -> Outcome<'a> {
         match self.eval(operand)? {
-            // A record has all its fields; one that is not there was not looked at.
-            Val::Map(map @ Map::Record(..)) => self
-                .field(node, operand, &Val::Map(map), name)
-                .map(|_| Val::Bool(true)),
-            Val::Map(map) => match map.get(name) {
-                Some(slot) => self.read(node, &slot).map(|_| Val::Bool(true)),
-                None => Ok(Val::Bool(false)),
-            },
+            Val::Map(map) => self.present(node, operand, &map, name).map(Val::Bool),
             other => {
                 let what = format!("{} has no fields", other.describe());
                 self.trouble(node, &what)
             }
+        }
+    }
+
+    /// Whether a map has a key. A record has all its fields: one that is not there was not
+    /// looked at, and one that is unknown was not seen.
+    fn present(
+        &mut self,
+        node: &Node,
+        operand: &Node,
+        map: &Map<'a>,
+        name: &str,
+    ) -> Result<bool, Unknown> {
+        match (map, map.get(name)) {
+            (_, Some(slot)) => self.read(node, &slot).map(|_| true),
+            (Map::Record(_, fields), None) if fields.contains_key(name) => {
+                let what = format!("`{}` has no `{name}`", unparse::text(operand));
+                self.trouble(node, &what)
+            }
+            _ => Ok(false),
         }
     }
 
@@ -423,7 +435,7 @@ impl<'a> Run<'a> {
             }
             (Val::Text(key), Val::Map(map)) => {
                 self.step(1)?;
-                Ok(map.get(key.as_str()).is_some())
+                self.present(node, node, map, key.as_str())
             }
             (item, all) => {
                 let what = format!("{} is looked for in {}", item.describe(), all.describe());
