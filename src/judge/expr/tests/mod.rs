@@ -26,7 +26,7 @@ enum State {
 
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
-struct Address {
+struct Endpoint {
     address: String,
     state: State,
     lag_bytes: Observed<u64>,
@@ -47,9 +47,9 @@ struct Facts {
     seen_at: Observed<Timestamp>,
     answers: Observed<Vec<String>>,
     numbers: Vec<Observed<i64>>,
-    addresses: Vec<Address>,
+    addresses: Vec<Endpoint>,
     headers: BTreeMap<String, String>,
-    first: Observed<Address>,
+    first: Observed<Endpoint>,
     json: Observed<Value>,
 }
 
