@@ -110,8 +110,9 @@ impl<'a> Run<'a> {
         let separator = rest.first().and_then(Val::as_text).unwrap_or_default();
         let mut joined = String::new();
         for at in 0..list.len() {
-            let item = list.get(at).and_then(|slot| slot.read().ok());
-            let Some(text) = item.as_ref().and_then(Val::as_text) else {
+            let Some(slot) = list.get(at) else { break };
+            let item = self.read(node, &slot)?;
+            let Some(text) = item.as_text() else {
                 return self.trouble(node, "`join` takes a list of strings");
             };
             self.step(1)?;
@@ -133,10 +134,8 @@ impl<'a> Run<'a> {
             };
             for at in 0..items.len() {
                 self.step(1)?;
-                let item = items.get(at).map(|slot| slot.read());
-                let Some(Ok(item)) = item else {
-                    return self.trouble(node, "an element is unknown");
-                };
+                let Some(slot) = items.get(at) else { break };
+                let item = self.read(node, &slot)?;
                 if item.as_double().is_none() {
                     let what = format!("{} is not a number", item.describe());
                     return self.trouble(node, &what);

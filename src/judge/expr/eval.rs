@@ -1,15 +1,14 @@
 //! The evaluator: three-valued, and bounded in work.
 
-use std::cmp::Ordering;
 use std::rc::Rc;
 
 use jiff::Timestamp;
 use serde_json::{Map as JsonMap, Value as Json};
 
-use super::ir::{Literal, Macro, MacroKind, Node, Operator};
+use super::ir::{Literal, Node};
 use super::text::truncate;
 use super::unparse;
-use super::value::{Brief, List, Map, Slot, Text, Val, Why};
+use super::value::{Brief, Map, Slot, Text, Val, Why};
 
 /// Steps of one evaluation. A large body of a few ten thousand items is walked; a loop over a
 /// loop over it is not.
@@ -39,7 +38,7 @@ impl Unknown {
 
 pub(super) type Outcome<'a> = Result<Val<'a>, Unknown>;
 
-/// The deciding element of a macro, for explanations.
+/// One evaluation.
 pub(super) struct Run<'a> {
     pub(super) facts: &'a JsonMap<String, Json>,
     pub(super) now: Timestamp,
@@ -59,19 +58,11 @@ impl<'a> Run<'a> {
 
     /// Counts work.
     pub(super) fn step(&mut self, steps: usize) -> Result<(), Unknown> {
-        match u32::try_from(steps)
+        let left = u32::try_from(steps)
             .ok()
-            .and_then(|n| self.steps.checked_sub(n))
-        {
-            Some(left) => {
-                self.steps = left;
-                Ok(())
-            }
-            None => {
-                self.steps = 0;
-                Err(Unknown::TooExpensive)
-            }
-        }
+            .and_then(|steps| self.steps.checked_sub(steps));
+        self.steps = left.unwrap_or(0);
+        left.map(|_| ()).ok_or(Unknown::TooExpensive)
     }
 
     /// Counts the work of looking at text.
@@ -114,7 +105,7 @@ impl<'a> Run<'a> {
         Err(self.unknown(text))
     }
 
-    fn read(&mut self, node: &Node, slot: &Slot<'a>) -> Outcome<'a> {
+    pub(super) fn read(&mut self, node: &Node, slot: &Slot<'a>) -> Outcome<'a> {
         match slot.read() {
             Ok(value) => Ok(value),
             Err(why) => self.blank(node, &why),
@@ -208,13 +199,13 @@ impl<'a> Run<'a> {
 
     fn field(&mut self, node: &Node, operand: &Node, value: &Val<'a>, name: &str) -> Outcome<'a> {
         match value {
-            Val::Map(map) => match map.get(name) {
-                Some(slot) => self.read(node, &slot),
-                None => {
-                    let what = format!("`{}` has no `{name}`", unparse::text(operand));
-                    self.trouble(node, &what)
+            Val::Map(map) => {
+                if let Some(slot) = map.get(name) {
+                    return self.read(node, &slot);
                 }
-            },
+                let what = format!("`{}` has no `{name}`", unparse::text(operand));
+                self.trouble(node, &what)
+            }
             other => {
                 let what = format!("{} has no `{name}`", other.describe());
                 self.trouble(node, &what)
@@ -224,18 +215,30 @@ impl<'a> Run<'a> {
 
     fn has(&mut self, node: &'a Node, operand: &'a Node, name: &str) -> Outcome<'a> {
         match self.eval(operand)? {
-            // A record has all its fields; one that is not there was not looked at.
-            Val::Map(map @ Map::Record(..)) => self
-                .field(node, operand, &Val::Map(map), name)
-                .map(|_| Val::Bool(true)),
-            Val::Map(map) => match map.get(name) {
-                Some(slot) => self.read(node, &slot).map(|_| Val::Bool(true)),
-                None => Ok(Val::Bool(false)),
-            },
+            Val::Map(map) => self.present(node, operand, &map, name).map(Val::Bool),
             other => {
                 let what = format!("{} has no fields", other.describe());
                 self.trouble(node, &what)
             }
+        }
+    }
+
+    /// Whether a map has a key. A record has all its fields: one that is not there was not
+    /// looked at, and one that is unknown was not seen.
+    pub(super) fn present(
+        &mut self,
+        node: &Node,
+        operand: &Node,
+        map: &Map<'a>,
+        name: &str,
+    ) -> Result<bool, Unknown> {
+        match (map, map.get(name)) {
+            (_, Some(slot)) => self.read(node, &slot).map(|_| true),
+            (Map::Record(_, fields), None) if fields.contains_key(name) => {
+                let what = format!("`{}` has no `{name}`", unparse::text(operand));
+                self.trouble(node, &what)
+            }
+            _ => Ok(false),
         }
     }
 
@@ -244,14 +247,11 @@ impl<'a> Run<'a> {
         let index = self.eval(index)?;
         match (&value, &index) {
             (Val::List(list), Val::Int(at)) => {
-                let slot = usize::try_from(*at).ok().and_then(|at| list.get(at));
-                match slot {
-                    Some(slot) => self.read(node, &slot),
-                    None => {
-                        let what = format!("there is no element {at} in a list of {}", list.len());
-                        self.trouble(node, &what)
-                    }
+                if let Some(slot) = usize::try_from(*at).ok().and_then(|at| list.get(at)) {
+                    return self.read(node, &slot);
                 }
+                let what = format!("there is no element {at} in a list of {}", list.len());
+                self.trouble(node, &what)
             }
             (Val::Map(_), Val::Text(key)) => self.field(node, operand, &value, key.as_str()),
             (value, index) => {
@@ -286,349 +286,6 @@ impl<'a> Run<'a> {
             made.push((key, self.eval(value)?));
         }
         Ok(Val::Map(Map::Made(made.into())))
-    }
-
-    fn binary(
-        &mut self,
-        node: &'a Node,
-        op: Operator,
-        left: &'a Node,
-        right: &'a Node,
-    ) -> Outcome<'a> {
-        let left = self.eval(left)?;
-        let right = self.eval(right)?;
-        let order = |ordering: fn(Ordering) -> bool| match left.order(&right) {
-            Some(order) => Ok(Val::Bool(ordering(order))),
-            None => Err(()),
-        };
-        let ordered = match op {
-            Operator::Equal => return self.equal(node, &left, &right).map(Val::Bool),
-            Operator::NotEqual => return self.equal(node, &left, &right).map(|b| Val::Bool(!b)),
-            Operator::In => return self.within(node, &left, &right).map(Val::Bool),
-            Operator::Less => order(Ordering::is_lt),
-            Operator::LessOrEqual => order(Ordering::is_le),
-            Operator::Greater => order(Ordering::is_gt),
-            Operator::GreaterOrEqual => order(Ordering::is_ge),
-            _ => return self.arithmetic(node, op, &left, &right),
-        };
-        match ordered {
-            Ok(value) => {
-                if let (Val::Text(left), Val::Text(right)) = (&left, &right) {
-                    self.step_text(left.as_str().len().min(right.as_str().len()))?;
-                }
-                Ok(value)
-            }
-            Err(()) => self.mismatch(node, &left, &right),
-        }
-    }
-
-    fn mismatch<T>(&mut self, node: &Node, left: &Val<'_>, right: &Val<'_>) -> Result<T, Unknown> {
-        let what = format!(
-            "{} is compared with {}: observed {} and {}",
-            left.describe(),
-            right.describe(),
-            Brief::of(left, MAX_SHOWN),
-            Brief::of(right, MAX_SHOWN)
-        );
-        self.trouble(node, &what)
-    }
-
-    fn equal(&mut self, node: &Node, left: &Val<'a>, right: &Val<'a>) -> Result<bool, Unknown> {
-        self.step(1)?;
-        match (left, right) {
-            (Val::Null, Val::Null) => Ok(true),
-            (Val::Null, _) | (_, Val::Null) => Ok(false),
-            (Val::Bool(left), Val::Bool(right)) => Ok(left == right),
-            (Val::Text(left), Val::Text(right)) => {
-                self.step_text(left.as_str().len().min(right.as_str().len()))?;
-                Ok(left.as_str() == right.as_str())
-            }
-            (Val::List(left), Val::List(right)) => self.equal_lists(node, left, right),
-            (Val::Map(left), Val::Map(right)) => self.equal_maps(node, left, right),
-            (left, right) => match left.order(right) {
-                Some(order) => Ok(order.is_eq()),
-                None => self.mismatch(node, left, right),
-            },
-        }
-    }
-
-    fn equal_lists(
-        &mut self,
-        node: &Node,
-        left: &List<'a>,
-        right: &List<'a>,
-    ) -> Result<bool, Unknown> {
-        let mut same = left.len() == right.len();
-        for at in 0..left.len().max(right.len()) {
-            let left = left
-                .get(at)
-                .map(|slot| self.read(node, &slot))
-                .transpose()?;
-            let right = right
-                .get(at)
-                .map(|slot| self.read(node, &slot))
-                .transpose()?;
-            if let (Some(left), Some(right)) = (left, right) {
-                same &= self.equal(node, &left, &right)?;
-            } else {
-                self.step(1)?;
-            }
-        }
-        Ok(same)
-    }
-
-    fn equal_maps(
-        &mut self,
-        node: &Node,
-        left: &Map<'a>,
-        right: &Map<'a>,
-    ) -> Result<bool, Unknown> {
-        let mut same = left.len() == right.len();
-        self.step(left.len())?;
-        for key in left.keys() {
-            let key = key.as_text().unwrap_or_default();
-            let one = left
-                .get(key)
-                .map(|slot| self.read(node, &slot))
-                .transpose()?;
-            let other = right
-                .get(key)
-                .map(|slot| self.read(node, &slot))
-                .transpose()?;
-            match (one, other) {
-                (Some(one), Some(other)) => same &= self.equal(node, &one, &other)?,
-                _ => same = false,
-            }
-        }
-        Ok(same)
-    }
-
-    fn within(&mut self, node: &'a Node, item: &Val<'a>, all: &Val<'a>) -> Result<bool, Unknown> {
-        match (item, all) {
-            (_, Val::List(list)) => {
-                let mut unknown = None;
-                for at in 0..list.len() {
-                    let Some(slot) = list.get(at) else { break };
-                    let same = self
-                        .read(node, &slot)
-                        .and_then(|value| self.equal(node, item, &value));
-                    match same {
-                        Ok(true) => return Ok(true),
-                        Ok(false) => {}
-                        Err(Unknown::TooExpensive) => return Err(Unknown::TooExpensive),
-                        Err(reason) => unknown = unknown.or(Some(reason)),
-                    }
-                }
-                unknown.map_or(Ok(false), Err)
-            }
-            (Val::Text(key), Val::Map(map)) => {
-                self.step(1)?;
-                Ok(map.get(key.as_str()).is_some())
-            }
-            (item, all) => {
-                let what = format!("{} is looked for in {}", item.describe(), all.describe());
-                self.trouble(node, &what)
-            }
-        }
-    }
-
-    fn arithmetic(
-        &mut self,
-        node: &'a Node,
-        op: Operator,
-        left: &Val<'a>,
-        right: &Val<'a>,
-    ) -> Outcome<'a> {
-        use Operator::{Add, Subtract};
-        let result = match (op, left, right) {
-            (Add, Val::Text(left), Val::Text(right)) => {
-                let (left, right) = (left.as_str(), right.as_str());
-                self.step_text(left.len() + right.len())?;
-                Some(Val::made(format!("{left}{right}")))
-            }
-            (Add, Val::List(left), Val::List(right)) => {
-                self.step(left.len() + right.len())?;
-                let mut items = Vec::with_capacity(left.len() + right.len());
-                for list in [left, right] {
-                    for at in 0..list.len() {
-                        if let Some(slot) = list.get(at) {
-                            items.push(self.read(node, &slot)?);
-                        }
-                    }
-                }
-                Some(Val::list(items))
-            }
-            (Add, Val::Timestamp(at), Val::Duration(by))
-            | (Add, Val::Duration(by), Val::Timestamp(at)) => {
-                at.checked_add(*by).ok().map(Val::Timestamp)
-            }
-            (Subtract, Val::Timestamp(at), Val::Duration(by)) => {
-                at.checked_sub(*by).ok().map(Val::Timestamp)
-            }
-            (Subtract, Val::Timestamp(left), Val::Timestamp(right)) => {
-                Some(Val::Duration(left.duration_since(*right)))
-            }
-            (Add, Val::Duration(left), Val::Duration(right)) => {
-                left.checked_add(*right).map(Val::Duration)
-            }
-            (Subtract, Val::Duration(left), Val::Duration(right)) => {
-                left.checked_sub(*right).map(Val::Duration)
-            }
-            (op, left, right) => return self.numbers(node, op, left, right),
-        };
-        match result {
-            Some(value) => Ok(value),
-            None => self.trouble(node, "the result is out of range"),
-        }
-    }
-
-    fn numbers(
-        &mut self,
-        node: &'a Node,
-        op: Operator,
-        left: &Val<'a>,
-        right: &Val<'a>,
-    ) -> Outcome<'a> {
-        let divides = matches!(op, Operator::Divide | Operator::Remainder);
-        if let (Some(left), Some(right)) = (left.as_whole(), right.as_whole()) {
-            if divides && right == 0 {
-                return self.trouble(node, "division by zero");
-            }
-            let result = match op {
-                Operator::Add => left.checked_add(right),
-                Operator::Subtract => left.checked_sub(right),
-                Operator::Multiply => left.checked_mul(right),
-                Operator::Divide => left.checked_div(right),
-                _ => left.checked_rem(right),
-            };
-            return match result.and_then(Val::whole) {
-                Some(value) => Ok(value),
-                None => self.trouble(node, "the result is out of range"),
-            };
-        }
-        let (Some(one), Some(other)) = (left.as_double(), right.as_double()) else {
-            let what = format!(
-                "`{}` does not take {} and {}",
-                op.symbol(),
-                left.describe(),
-                right.describe()
-            );
-            return self.trouble(node, &what);
-        };
-        let result = match op {
-            Operator::Add => one + other,
-            Operator::Subtract => one - other,
-            Operator::Multiply => one * other,
-            Operator::Divide => one / other,
-            _ => return self.trouble(node, "`%` takes whole numbers"),
-        };
-        if result.is_finite() {
-            Ok(Val::Double(result))
-        } else if divides && other == 0.0 {
-            self.trouble(node, "division by zero")
-        } else {
-            self.trouble(node, "the result is out of range")
-        }
-    }
-
-    /// The elements a macro goes over.
-    pub(super) fn elements(&mut self, node: &Node, range: &'a Node) -> Result<List<'a>, Unknown> {
-        match self.eval(range)? {
-            Val::List(list) => Ok(list),
-            Val::Map(map) => {
-                self.step(map.len())?;
-                Ok(List::Made(map.keys().into()))
-            }
-            other => {
-                let what = format!("{} is neither a list nor a map", other.describe());
-                self.trouble(node, &what)
-            }
-        }
-    }
-
-    /// Evaluates with the macro's variable set.
-    pub(super) fn with_var<T>(&mut self, slot: Slot<'a>, f: impl FnOnce(&mut Self) -> T) -> T {
-        self.vars.push(slot);
-        let result = f(self);
-        self.vars.pop();
-        result
-    }
-
-    fn r#macro(&mut self, node: &'a Node, call: &'a Macro) -> Outcome<'a> {
-        let list = self.elements(node, &call.range)?;
-        match (call.kind, &call.condition) {
-            (MacroKind::All, _) if list.len() == 0 => {
-                let place = truncate(unparse::text(node), MAX_SHOWN);
-                Err(self.unknown(format!(
-                    "`{place}`: all over an empty list: nothing was seen"
-                )))
-            }
-            (MacroKind::All, Some(condition)) => self.quantify(&list, condition, false),
-            (MacroKind::Exists, Some(condition)) => self.quantify(&list, condition, true),
-            (MacroKind::ExistsOne, Some(condition)) => {
-                let mut found = 0_usize;
-                for at in 0..list.len() {
-                    found += usize::from(self.condition(&list, at, condition)?);
-                }
-                Ok(Val::Bool(found == 1))
-            }
-            _ => self.collect(&list, call),
-        }
-    }
-
-    /// `all` is decided by one false, `exists` by one true.
-    fn quantify(&mut self, list: &List<'a>, condition: &'a Node, decisive: bool) -> Outcome<'a> {
-        let mut unknown = None;
-        for at in 0..list.len() {
-            match self.condition(list, at, condition) {
-                Ok(value) if value == decisive => return Ok(Val::Bool(decisive)),
-                Ok(_) => {}
-                Err(Unknown::TooExpensive) => return Err(Unknown::TooExpensive),
-                Err(reason) => unknown = unknown.or(Some(reason)),
-            }
-        }
-        match unknown {
-            Some(reason) => Err(reason),
-            None => Ok(Val::Bool(!decisive)),
-        }
-    }
-
-    fn condition(
-        &mut self,
-        list: &List<'a>,
-        at: usize,
-        condition: &'a Node,
-    ) -> Result<bool, Unknown> {
-        let Some(slot) = list.get(at) else {
-            return Err(self.unknown("an element went missing".to_owned()));
-        };
-        let result = self.with_var(slot.clone(), |run| run.boolean(condition));
-        match result {
-            Err(Unknown::Because(reason)) => {
-                let subject = super::explain::subject(&slot, at);
-                Err(self.unknown(format!("for {subject}: {reason}")))
-            }
-            other => other,
-        }
-    }
-
-    fn collect(&mut self, list: &List<'a>, call: &'a Macro) -> Outcome<'a> {
-        let mut made = Vec::new();
-        for at in 0..list.len() {
-            self.step(1)?;
-            let wanted = match &call.condition {
-                Some(condition) => self.condition(list, at, condition)?,
-                None => true,
-            };
-            let Some(slot) = list.get(at).filter(|_| wanted) else {
-                continue;
-            };
-            made.push(match &call.body {
-                Some(body) => self.with_var(slot, |run| run.eval(body))?,
-                None => self.read(&call.range, &slot)?,
-            });
-        }
-        Ok(Val::list(made))
     }
 }
 

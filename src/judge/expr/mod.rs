@@ -8,11 +8,15 @@
 mod call;
 mod check;
 mod check_call;
+mod check_operator;
 mod eval;
 mod explain;
 mod functions;
 mod ir;
+mod macros;
+mod operators;
 mod parse;
+mod syntax;
 mod text;
 mod types;
 mod unparse;

@@ -84,8 +84,9 @@ impl Type {
     /// Whether values of the two can be equal.
     pub(super) fn comparable(&self, other: &Self) -> bool {
         match (self.seen(), other.seen()) {
-            (Self::Dyn, _) | (_, Self::Dyn) => true,
-            (Self::Int | Self::Double, Self::Int | Self::Double)
+            (Self::Dyn, _)
+            | (_, Self::Dyn)
+            | (Self::Int | Self::Double, Self::Int | Self::Double)
             | (Self::Null, Self::Null)
             | (Self::Bool, Self::Bool)
             | (Self::String(_), Self::String(_))

@@ -201,7 +201,7 @@ fn number_of<'a>(number: &serde_json::Number) -> Option<Val<'a>> {
         .map(Val::Double)
 }
 
-impl<'a> Val<'a> {
+impl Val<'_> {
     pub(super) fn made(text: String) -> Self {
         Self::Text(Text::Made(text.into()))
     }
