@@ -143,7 +143,7 @@ fn parse_output(text: &str) -> Result<(Format, PathBuf), String> {
 fn formats() -> String {
     let names: Vec<String> = Format::value_variants()
         .iter()
-        .filter_map(|format| format.to_possible_value())
+        .filter_map(ValueEnum::to_possible_value)
         .map(|value| value.get_name().to_owned())
         .collect();
     names.join(", ")

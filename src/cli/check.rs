@@ -41,9 +41,9 @@ fn show(diagnostics: &Diagnostics, sources: &Sources) {
     terminal::note(&text);
 }
 
-pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
+pub(super) fn run(path: &Path) -> Exit {
     let Some(loaded) = load_config(path) else {
-        return Ok(Exit::Usage);
+        return Exit::Usage;
     };
     let plan = &loaded.plan;
     let rules: usize = plan.probes.iter().map(|probe| probe.rules.len()).sum();

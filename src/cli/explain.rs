@@ -10,7 +10,7 @@ use crate::config::closest;
 use crate::evidence::{Fact, FactType};
 use crate::probes::{self, Effect, KINDS, KindEntry, Severity};
 
-pub(super) fn kinds() -> anyhow::Result<Exit> {
+pub(super) fn kinds() -> Exit {
     let mut out = String::new();
     for kind in KINDS {
         let _ = writeln!(out, "{:<12} {}", kind.info.name, kind.info.summary);
@@ -27,7 +27,7 @@ pub(super) fn explain(name: &str) -> anyhow::Result<Exit> {
             names.collect::<Vec<_>>().join(", ")
         ),
     })?;
-    terminal::print(&reference(kind)?)
+    Ok(terminal::print(&reference(kind)?))
 }
 
 /// Everything about a kind, as Markdown: the terminal shows it as it is, and docs/ keeps a copy.

@@ -33,7 +33,7 @@ const TAIL: &str = "
 # items = [\"A*\"]
 ";
 
-pub(super) fn run() -> anyhow::Result<Exit> {
+pub(super) fn run() -> Exit {
     terminal::print(&starter(|name| {
         std::env::var_os(name).is_some_and(|value| !value.is_empty())
     }))

@@ -50,36 +50,39 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     let config = cli.config;
-    match cli.command {
-        None if cli.once => once::run(&config, &cli.run, &cli.report),
-        None => anyhow::bail!(
+    let Some(command) = cli.command else {
+        anyhow::ensure!(
+            cli.once,
             "the daemon is not part of this version: run `probe --once`, or `probe --help` for the rest"
-        ),
-        Some(Command::Check) => check::run(&config),
-        Some(Command::Explain { kind }) => explain::explain(&kind),
-        Some(Command::Kinds) => explain::kinds(),
-        Some(Command::Schema { name }) => {
+        );
+        return once::run(&config, &cli.run, &cli.report);
+    };
+    Ok(match command {
+        Command::Check => check::run(&config),
+        Command::Explain { kind } => explain::explain(&kind)?,
+        Command::Kinds => explain::kinds(),
+        Command::Schema { name } => {
             let schema = match name {
                 SchemaName::Config => crate::config::config_schema(),
                 SchemaName::Verdict => crate::verdict::verdict_schema(),
             };
             terminal::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))
         }
-        Some(Command::Init) => init::run(),
-        Some(Command::Replay {
+        Command::Init => init::run(),
+        Command::Replay {
             evidence,
             run,
             report,
-        }) => replay::run(&evidence, &config, &run, &report),
-        Some(Command::Completions { shell }) => {
+        } => replay::run(&evidence, &config, &run, &report)?,
+        Command::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "probe", &mut out);
             terminal::print(&String::from_utf8_lossy(&out))
         }
-        Some(Command::Man) => {
+        Command::Man => {
             let mut out = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut out)?;
             terminal::print(&String::from_utf8_lossy(&out))
         }
-    }
+    })
 }

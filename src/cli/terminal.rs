@@ -33,18 +33,18 @@ pub(super) fn init_logs(verbose: u8) {
         .init();
 }
 
-/// Whether a stream shows colours: a terminal, and no NO_COLOR.
+/// Whether a stream shows colours: a terminal, and no `NO_COLOR`.
 pub(super) fn colour(stream: &impl anstream::stream::RawStream) -> bool {
     anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never
 }
 
 /// Prints to stdout. A reader who left is not an error; a full disk is.
-pub(super) fn print(text: &str) -> anyhow::Result<Exit> {
+pub(super) fn print(text: &str) -> Exit {
     match write_stdout(text) {
-        Ok(()) => Ok(Exit::Pass),
+        Ok(()) => Exit::Pass,
         Err(error) => {
             self::error(&format!("cannot write to stdout: {error}"));
-            Ok(Exit::Unknown)
+            Exit::Unknown
         }
     }
 }

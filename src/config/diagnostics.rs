@@ -1,5 +1,7 @@
 //! Errors and warnings with their place, rendered with a caret and the next step.
 
+use std::fmt::Write as _;
+
 use annotate_snippets::{AnnotationKind, Group, Level as Style, Renderer, Snippet};
 
 use super::sources::{Place, Sources};
@@ -103,7 +105,7 @@ impl Diagnostics {
         }
         if sorted.len() > MOST_PRINTED {
             let more = sorted.len() - MOST_PRINTED;
-            out.push_str(&format!("… and {more} more\n\n"));
+            let _ = write!(out, "… and {more} more\n\n");
         }
         out
     }

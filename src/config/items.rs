@@ -152,11 +152,11 @@ fn resolve(
         }
     }
     if named == 0 {
-        let names = matched
+        let rules = matched
             .iter()
             .flat_map(|i| list[*i].rules.iter().map(|rule| rule.name.as_str()));
         diagnostics
             .error(place.clone(), format!("`{text}` matches no rule"))
-            .help(did_you_mean(rule_part, names.collect::<Vec<_>>()));
+            .help(did_you_mean(rule_part, rules.collect::<Vec<_>>()));
     }
 }

@@ -57,17 +57,17 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
         }));
     }
     let plan = Loader::new(&sources, &mut diagnostics, today).load(parse_all(&sources));
-    match plan {
-        Some(plan) if !diagnostics.has_errors() => Ok(Loaded {
-            plan,
+    if diagnostics.has_errors() {
+        return Err(Box::new(LoadError {
             diagnostics,
             sources,
-        }),
-        _ => Err(Box::new(LoadError {
-            diagnostics,
-            sources,
-        })),
+        }));
     }
+    Ok(Loaded {
+        plan,
+        diagnostics,
+        sources,
+    })
 }
 
 /// Whether `text` can be an id.
@@ -134,7 +134,7 @@ impl<'s> Loader<'s> {
         }
     }
 
-    fn load(mut self, mut documents: Vec<Document<'_>>) -> Option<Plan> {
+    fn load(mut self, mut documents: Vec<Document<'_>>) -> Plan {
         for document in &documents {
             self.check_sections(document);
             self.collect_vars(document);
@@ -168,14 +168,14 @@ impl<'s> Loader<'s> {
         for item in &mut items {
             item.texts().for_each(|text| redactor.replace(text));
         }
-        Some(Plan {
+        Plan {
             agent,
             probes,
             items,
             gates,
             redactor: Arc::new(redactor),
             config_digest: self.digest(),
-        })
+        }
     }
 
     fn place(file: usize, span: std::ops::Range<usize>) -> Place {

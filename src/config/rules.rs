@@ -312,12 +312,9 @@ fn read_override(
     }
     let span_of = |key: &str| table.get(key).map(Spanned::span);
     let (expr_span, applies_span) = (span_of("expr"), span_of("applies"));
-    match super::load::take::<RuleTable>(table, span, shaper) {
-        Some(table) => Some(Override {
-            table,
-            expr_span,
-            applies_span,
-        }),
-        None => None,
-    }
+    super::load::take::<RuleTable>(table, span, shaper).map(|table| Override {
+        table,
+        expr_span,
+        applies_span,
+    })
 }

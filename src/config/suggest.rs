@@ -10,6 +10,9 @@ pub fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// More candidates than this are counted, not listed.
+const MOST: usize = 24;
+
 /// Help text for an unknown word: the closest candidate, else all of them.
 pub fn did_you_mean<'c>(
     word: &str,
@@ -23,7 +26,6 @@ pub fn did_you_mean<'c>(
         return "there are none".to_owned();
     }
     all.sort_unstable();
-    const MOST: usize = 24;
     let more = all.len().saturating_sub(MOST);
     all.truncate(MOST);
     let list = all.join("`, `");

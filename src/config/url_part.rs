@@ -29,13 +29,12 @@ impl UrlPart {
         }
         let ends_in_at = after
             .iter()
-            .filter_map(|segment| match segment {
+            .find_map(|segment| match segment {
                 Segment::Literal(literal) => {
-                    literal.find(['@', '/', '?', '#']).map(|i| &literal[i..])
+                    literal.find(['@', '/', '?', '#']).map(|at| &literal[at..])
                 }
                 Segment::Variable { .. } => None,
             })
-            .next()
             .is_some_and(|delimiter| delimiter.starts_with('@'));
         if !rest.contains('@') && ends_in_at {
             Self::UserInfo

@@ -148,7 +148,9 @@ mod tests {
 
     fn redactor(secrets: &[&str]) -> Redactor {
         let mut builder = RedactorBuilder::default();
-        secrets.iter().for_each(|secret| builder.add(secret));
+        for secret in secrets {
+            builder.add(secret);
+        }
         builder.build()
     }
 

@@ -51,7 +51,6 @@ impl Context {
     }
 
     /// The wall clock, UTC.
-    #[expect(clippy::unused_self, reason = "the clock belongs to the attempt")]
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where kinds get the time"

@@ -162,17 +162,17 @@ fn fold_item(item: &Item, plan: &Plan, run: &Run, hashes: &[String]) -> ItemRepo
             probes.push(need.probe);
         }
     }
-    let (known, mut reason) = item_result(item, &rules, &statuses);
     let observed_at = probes
         .iter()
         .map(|probe| run.observations[*probe].envelope.observed_at)
         .min();
     let stale = is_stale(item, observed_at, run.finished_at);
-    let result = if stale {
-        reason = "its evidence is older than its ttl".to_owned();
-        Status::Unknown
+    let (known, reason) = item_result(item, &rules, &statuses);
+    let (result, reason) = if stale {
+        let reason = "its evidence is older than its ttl";
+        (Status::Unknown, reason.to_owned())
     } else {
-        known
+        (known, reason)
     };
     let waiver = item
         .waiver

@@ -99,6 +99,10 @@ impl Exchange {
 }
 
 /// The connection behind a response. Dropping it closes the connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per running probe, and almost always the large one: a box would only add an allocation"
+)]
 pub enum Driver {
     Http1(http1::Connection<Io, RequestBody>),
     Http2 {
