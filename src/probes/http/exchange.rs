@@ -99,6 +99,10 @@ impl Exchange {
 }
 
 /// The connection behind a response. Dropping it closes the connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "HTTP/1.1 is the common case, and boxing it would cost each probe an allocation"
+)]
 pub enum Driver {
     Http1(http1::Connection<Io, RequestBody>),
     Http2 {
