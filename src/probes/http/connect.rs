@@ -163,30 +163,25 @@ fn not_tls<T>() -> Observed<T> {
 
 fn describe_session(wire: &mut Wire, stream: &TlsStream<TcpStream>) {
     let (_, session) = stream.get_ref();
-    let unseen = |what: &str| {
-        (
-            UnknownWhy::NotObserved,
-            format!("the session has no {what}"),
-        )
-    };
     wire.is_http2 = session.alpn_protocol() == Some(b"h2");
-    wire.tls_version = match session
+    let version = session
         .protocol_version()
-        .and_then(|v| v.as_str().map(version_name))
-    {
-        Some(version) => Observed::Value(version),
-        None => {
-            let (why, detail) = unseen("protocol version");
-            Observed::unknown(why, detail)
-        }
-    };
-    wire.certificate = match session.peer_certificates().and_then(<[_]>::first) {
-        Some(leaf) => Observed::Value(leaf.clone().into_owned()),
-        None => {
-            let (why, detail) = unseen("certificate");
-            Observed::unknown(why, detail)
-        }
-    };
+        .and_then(|version| version.as_str());
+    wire.tls_version = seen(version.map(version_name), "protocol version");
+    let leaf = session.peer_certificates().and_then(<[_]>::first);
+    wire.certificate = seen(leaf.map(|leaf| leaf.clone().into_owned()), "certificate");
+}
+
+fn seen<T>(value: Option<T>, what: &str) -> Observed<T> {
+    value.map_or_else(
+        || {
+            Observed::unknown(
+                UnknownWhy::NotObserved,
+                format!("the session has no {what}"),
+            )
+        },
+        Observed::Value,
+    )
 }
 
 /// `TLSv1_3` is rustls' spelling of what everybody else writes as `TLSv1.3`.

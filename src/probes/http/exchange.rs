@@ -101,7 +101,7 @@ impl Exchange {
 /// The connection behind a response. Dropping it closes the connection.
 #[expect(
     clippy::large_enum_variant,
-    reason = "one per running probe, and almost always the large one: a box would only add an allocation"
+    reason = "HTTP/1.1 is the common case, and boxing it would cost each probe an allocation"
 )]
 pub enum Driver {
     Http1(http1::Connection<Io, RequestBody>),

@@ -67,6 +67,7 @@ impl Location {
             .path_and_query
             .unwrap_or_else(|| PathAndQuery::from_static("/"));
         Ok(Self {
+            url,
             https,
             host,
             is_literal,
@@ -75,7 +76,6 @@ impl Location {
             path,
             authority,
             host_header,
-            url,
         })
     }
 

@@ -69,6 +69,10 @@ pub struct Facts {
 
 /// What one address met.
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "`address` is what a rule reads: `addresses.filter(a, a.address == …)`"
+)]
 pub struct Address {
     /// Address and port, or the path of a unix socket.
     pub address: String,
