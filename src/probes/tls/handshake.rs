@@ -1,0 +1,414 @@
+//! One connection to one address: TCP, STARTTLS where configured, and a handshake that shows the
+//! certificates whatever they are.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustls::client::ResolvesClientCert;
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig, ProtocolVersion, SignatureScheme, sign};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::facts::{ClientCertificate, Protocol, State};
+use super::starttls::{Preamble, Starttls, StarttlsError};
+use crate::evidence::{Failure, Observed, UnknownWhy};
+use crate::net::{NetError, PeerChain, TlsProfile, within};
+use crate::probes::Context;
+
+/// In TLS 1.3 a server judges the client's certificate after the client's side of the handshake
+/// is over. Its alert is given this long.
+const VERDICT_WAIT: Duration = Duration::from_millis(750);
+
+/// How every connection of one attempt is opened.
+pub struct Client<'a> {
+    /// The attempt's surroundings.
+    pub ctx: &'a Context,
+    /// The name that is verified, and sent as SNI when it is not an address.
+    pub name: &'a ServerName<'static>,
+    /// Roots and client certificate.
+    pub profile: &'a TlsProfile,
+    /// What is offered by ALPN.
+    pub alpn: &'a [String],
+    /// What comes before TLS.
+    pub starttls: Option<Starttls>,
+    /// Bounds how many connections are open at a time.
+    pub permits: &'a Semaphore,
+}
+
+/// What one connection showed.
+#[derive(Debug, Default)]
+pub struct Attempt {
+    /// The certificates, when it got that far.
+    pub chain: Option<PeerChain>,
+    /// What was negotiated, when the handshake was completed.
+    pub negotiated: Option<Negotiated>,
+    /// What went wrong.
+    pub problem: Option<Problem>,
+    /// What the server made of client certificates.
+    pub client_certificate: Option<Observed<ClientCertificate>>,
+    /// What was learnt before TLS.
+    pub preamble: Preamble,
+    /// The steps that ended and how long they took.
+    pub phases: Vec<(&'static str, Duration)>,
+}
+
+/// The result of a completed handshake.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Negotiated {
+    /// The version.
+    pub protocol: Observed<Protocol>,
+    /// The IANA name of the cipher suite.
+    pub cipher_suite: String,
+    /// The chosen protocol; empty when none was.
+    pub alpn: String,
+}
+
+/// Why a connection did not end in a handshake.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// As a fact; unknown when we are to blame.
+    pub state: Observed<State>,
+    /// In words.
+    pub detail: String,
+    /// Whether and how the server turned the hello down.
+    pub refusal: Option<Refusal>,
+}
+
+/// How a server turns a hello down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// By an alert.
+    Alert(u8),
+    /// By insisting on a version that was not offered.
+    OtherVersion,
+    /// By ending the connection.
+    Ended,
+}
+
+/// An open connection on which TLS may begin. It holds its permit as long as it lives.
+pub struct Opened<'a> {
+    /// The connection.
+    pub stream: TcpStream,
+    /// What was learnt before TLS.
+    pub preamble: Preamble,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl<'a> Client<'a> {
+    /// Opens a connection up to the point where TLS begins.
+    pub async fn open(
+        &self,
+        address: SocketAddr,
+        deadline: Instant,
+    ) -> Result<Opened<'a>, Problem> {
+        let permit = match timeout_at(deadline, self.permits.acquire()).await {
+            Ok(Ok(permit)) => permit,
+            _ => return Err(Problem::ours("no connection was free in time")),
+        };
+        let mut stream = self
+            .ctx
+            .net()
+            .connect(address, deadline)
+            .await
+            .map_err(|error| Problem::from_net(error, address))?;
+        let preamble = match self.starttls {
+            None => Preamble::default(),
+            Some(starttls) => starttls
+                .negotiate(&mut stream, deadline)
+                .await
+                .map_err(|error| Problem::from_starttls(error, address))?,
+        };
+        Ok(Opened {
+            stream,
+            preamble,
+            _permit: permit,
+        })
+    }
+
+    /// Performs a handshake that offers `versions`.
+    ///
+    /// # Errors
+    /// A probe error when roots or client certificate cannot be used.
+    pub async fn handshake(
+        &self,
+        address: SocketAddr,
+        versions: &'static [&'static rustls::SupportedProtocolVersion],
+        deadline: Instant,
+    ) -> Result<Attempt, Failure> {
+        let profile = TlsProfile {
+            versions,
+            ..self.profile.clone()
+        };
+        let (config, verifier) = self.ctx.net().recording_tls_config(&profile)?;
+        let (config, asked) = self.prepare(&config);
+        let begun = Instant::now();
+        let opened = match self.open(address, deadline).await {
+            Ok(opened) => opened,
+            Err(problem) => {
+                return Ok(Attempt {
+                    problem: Some(problem),
+                    ..Attempt::default()
+                });
+            }
+        };
+        let connected = Instant::now();
+        let Opened {
+            stream,
+            preamble,
+            _permit,
+        } = opened;
+        let shaken = shake(config, self.name.clone(), stream, deadline).await;
+        let mut attempt = Attempt {
+            preamble,
+            phases: vec![("connect", connected - begun), ("tls", connected.elapsed())],
+            ..Attempt::default()
+        };
+        let asked = asked.asked.load(Ordering::Relaxed);
+        match shaken {
+            Ok(mut stream) => {
+                attempt.negotiated = Some(negotiated(&stream));
+                attempt.client_certificate = Some(if asked {
+                    verdict_on_client(&mut stream, deadline).await
+                } else {
+                    Observed::Value(ClientCertificate::NotRequested)
+                });
+            }
+            Err(problem) => {
+                // After asking for a certificate, an alert is the answer to what came or did not.
+                if asked && matches!(problem.refusal, Some(Refusal::Alert(_))) {
+                    attempt.client_certificate = Some(Observed::Value(ClientCertificate::Refused));
+                }
+                attempt.problem = Some(problem);
+            }
+        }
+        attempt.chain = verifier.take();
+        Ok(attempt)
+    }
+
+    fn prepare(&self, config: &ClientConfig) -> (Arc<ClientConfig>, Arc<AskedForCertificate>) {
+        let mut config = config.clone();
+        config.alpn_protocols = self.alpn.iter().map(|name| name.clone().into()).collect();
+        let asked = Arc::new(AskedForCertificate {
+            inner: Arc::clone(&config.client_auth_cert_resolver),
+            asked: AtomicBool::new(false),
+        });
+        config.client_auth_cert_resolver = Arc::clone(&asked) as _;
+        (Arc::new(config), asked)
+    }
+}
+
+async fn shake(
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    stream: TcpStream,
+    deadline: Instant,
+) -> Result<TlsStream<TcpStream>, Problem> {
+    let connecting = TlsConnector::from(config).connect(name, stream);
+    match within(deadline, "tls handshake", connecting).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(Problem::from_handshake(&error)),
+        Err(_) => Err(Problem::silent()),
+    }
+}
+
+fn negotiated(stream: &TlsStream<TcpStream>) -> Negotiated {
+    let (_, connection) = stream.get_ref();
+    let protocol = match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => Observed::Value(Protocol::Tls12),
+        Some(ProtocolVersion::TLSv1_3) => Observed::Value(Protocol::Tls13),
+        other => Observed::unknown(UnknownWhy::Unsupported, format!("{other:?}")),
+    };
+    let cipher_suite = connection
+        .negotiated_cipher_suite()
+        .map(|suite| format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1))
+        .unwrap_or_default();
+    let alpn = connection
+        .alpn_protocol()
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .unwrap_or_default();
+    Negotiated {
+        protocol,
+        cipher_suite,
+        alpn,
+    }
+}
+
+/// Waits a moment for the server's alert about our certificate, or the lack of one.
+async fn verdict_on_client(
+    stream: &mut TlsStream<TcpStream>,
+    deadline: Instant,
+) -> Observed<ClientCertificate> {
+    let until = deadline.min(Instant::now() + VERDICT_WAIT);
+    let mut byte = [0];
+    match timeout_at(until, stream.read(&mut byte)).await {
+        Err(_) | Ok(Ok(1..)) => Observed::Value(ClientCertificate::Requested),
+        Ok(Err(error)) if alert(&error).is_some() => Observed::Value(ClientCertificate::Refused),
+        Ok(Ok(0) | Err(_)) => Observed::unknown(
+            UnknownWhy::NotObserved,
+            "the server asked for a client certificate and then closed without saying why",
+        ),
+    }
+}
+
+/// Passes on to the configured certificate and remembers that the server asked.
+#[derive(Debug)]
+struct AskedForCertificate {
+    inner: Arc<dyn ResolvesClientCert>,
+    asked: AtomicBool,
+}
+
+impl ResolvesClientCert for AskedForCertificate {
+    fn resolve(
+        &self,
+        root_hint_subjects: &[&[u8]],
+        sigschemes: &[SignatureScheme],
+    ) -> Option<Arc<sign::CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.inner.resolve(root_hint_subjects, sigschemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        self.inner.has_certs()
+    }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn alert(error: &io::Error) -> Option<AlertDescription> {
+    match tls_error(error)? {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    }
+}
+
+impl Problem {
+    fn new(state: State, detail: impl Into<String>, refusal: Option<Refusal>) -> Self {
+        Self {
+            state: Observed::Value(state),
+            detail: detail.into(),
+            refusal,
+        }
+    }
+
+    fn ours(detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self {
+            state: Observed::unknown(UnknownWhy::NotObserved, detail.clone()),
+            detail,
+            refusal: None,
+        }
+    }
+
+    /// The target accepted the connection and then said nothing.
+    pub fn silent() -> Self {
+        Self::new(
+            State::Silent,
+            "accepted the connection and then stayed silent",
+            None,
+        )
+    }
+
+    fn from_net(error: NetError, address: SocketAddr) -> Self {
+        let detail = error.to_string();
+        match error {
+            NetError::Refused(_) => Self::new(State::Refused, "connection refused", None),
+            NetError::Filtered { after, .. } => {
+                let detail = format!(
+                    "no answer to a connection attempt in {} ms",
+                    after.as_millis()
+                );
+                Self::new(State::Filtered, detail, None)
+            }
+            // A host without IPv6 has no address to connect from.
+            NetError::Exhausted(cause)
+                if address.is_ipv6() && cause.kind() == io::ErrorKind::AddrNotAvailable =>
+            {
+                Self::new(
+                    State::NoRoute,
+                    format!("no way there from this host: {cause}"),
+                    None,
+                )
+            }
+            NetError::NoRoute { source, .. } => Self::new(
+                State::NoRoute,
+                format!("no way there from this host: {source}"),
+                None,
+            ),
+            NetError::Exhausted(_) | NetError::Resolve { .. } => Self::ours(detail),
+            NetError::Broken { .. } => Self::new(State::Reset, detail, Some(Refusal::Ended)),
+            NetError::Silent { .. } => Self::silent(),
+        }
+    }
+
+    fn from_starttls(error: StarttlsError, address: SocketAddr) -> Self {
+        match error {
+            StarttlsError::Net(NetError::Broken { step, detail }) => {
+                Self::new(State::StarttlsFailed, format!("{step}: {detail}"), None)
+            }
+            StarttlsError::Net(error) => Self::from_net(error, address),
+            StarttlsError::Refused(detail) => Self::new(State::StarttlsFailed, detail, None),
+        }
+    }
+
+    /// Classifies what broke on an open connection while TLS was expected.
+    pub fn from_handshake(error: &io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        use rustls::Error as Tls;
+        match tls_error(error) {
+            Some(Tls::AlertReceived(alert)) => {
+                let code = u8::from(*alert);
+                let detail = format!(
+                    "ended the handshake with {}",
+                    super::hello::alert_name(code)
+                );
+                Self::new(State::HandshakeFailed, detail, Some(Refusal::Alert(code)))
+            }
+            Some(Tls::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
+                Self::new(State::NotTls, "what answers is not TLS", None)
+            }
+            Some(Tls::PeerIncompatible(why)) => {
+                let detail = format!("the handshake is not possible: {why:?}");
+                let refusal = names_a_version(why).then_some(Refusal::OtherVersion);
+                Self::new(State::HandshakeFailed, detail, refusal)
+            }
+            Some(error) => {
+                let detail = format!("the handshake failed: {error}");
+                Self::new(State::HandshakeFailed, detail, None)
+            }
+            None => match error.kind() {
+                Kind::UnexpectedEof => {
+                    let detail = "closed the connection during the handshake";
+                    Self::new(State::Closed, detail, Some(Refusal::Ended))
+                }
+                Kind::ConnectionReset | Kind::BrokenPipe | Kind::ConnectionAborted => {
+                    let detail = "reset the connection during the handshake";
+                    Self::new(State::Reset, detail, Some(Refusal::Ended))
+                }
+                Kind::TimedOut => Self::silent(),
+                _ => Self::new(
+                    State::HandshakeFailed,
+                    format!("the handshake failed: {error}"),
+                    None,
+                ),
+            },
+        }
+    }
+}
+
+fn names_a_version(why: &rustls::PeerIncompatible) -> bool {
+    use rustls::PeerIncompatible as Why;
+    matches!(
+        why,
+        Why::ServerDoesNotSupportTls12Or13 | Why::ServerTlsVersionIsDisabledByOurConfig
+    )
+}
