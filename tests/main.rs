@@ -8,3 +8,4 @@ mod engine;
 mod http;
 mod output;
 mod tcp;
+mod tls;

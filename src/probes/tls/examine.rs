@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::certificate::{self, LeafDetails};
 use super::facts::{Certificate, ClientCertificate, Protocol, State};
-use super::handshake::{Attempt, Client, Negotiated, Problem};
+use super::handshake::{Attempt, Client, Negotiated};
+use super::problem::Problem;
 use super::verify::{self, Expected, Verdict};
 use super::versions::{self, Finding};
 use crate::evidence::{Failure, Observed, UnknownWhy};

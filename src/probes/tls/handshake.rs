@@ -1,7 +1,6 @@
 //! One connection to one address: TCP, STARTTLS where configured, and a handshake that shows the
 //! certificates whatever they are.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ClientConfig, ProtocolVersion, SignatureScheme, sign};
+use rustls::{ClientConfig, ProtocolVersion, SignatureScheme, sign};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -17,10 +16,11 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::facts::{ClientCertificate, Protocol, State};
-use super::starttls::{Preamble, Starttls, StarttlsError};
+use super::facts::{ClientCertificate, Protocol};
+use super::problem::{Problem, Refusal, alert};
+use super::starttls::{Preamble, Starttls};
 use crate::evidence::{Failure, Observed, UnknownWhy};
-use crate::net::{NetError, PeerChain, TlsProfile, within};
+use crate::net::{PeerChain, TlsProfile, within};
 use crate::probes::Context;
 
 /// In TLS 1.3 a server judges the client's certificate after the client's side of the handshake
@@ -69,28 +69,6 @@ pub struct Negotiated {
     pub cipher_suite: String,
     /// The chosen protocol; empty when none was.
     pub alpn: String,
-}
-
-/// Why a connection did not end in a handshake.
-#[derive(Debug, Clone)]
-pub struct Problem {
-    /// As a fact; unknown when we are to blame.
-    pub state: Observed<State>,
-    /// In words.
-    pub detail: String,
-    /// Whether and how the server turned the hello down.
-    pub refusal: Option<Refusal>,
-}
-
-/// How a server turns a hello down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// By an alert.
-    Alert(u8),
-    /// By insisting on a version that was not offered.
-    OtherVersion,
-    /// By ending the connection.
-    Ended,
 }
 
 /// An open connection on which TLS may begin. It holds its permit as long as it lives.
@@ -278,137 +256,4 @@ impl ResolvesClientCert for AskedForCertificate {
     fn has_certs(&self) -> bool {
         self.inner.has_certs()
     }
-}
-
-fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
-}
-
-fn alert(error: &io::Error) -> Option<AlertDescription> {
-    match tls_error(error)? {
-        rustls::Error::AlertReceived(alert) => Some(*alert),
-        _ => None,
-    }
-}
-
-impl Problem {
-    fn new(state: State, detail: impl Into<String>, refusal: Option<Refusal>) -> Self {
-        Self {
-            state: Observed::Value(state),
-            detail: detail.into(),
-            refusal,
-        }
-    }
-
-    fn ours(detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        Self {
-            state: Observed::unknown(UnknownWhy::NotObserved, detail.clone()),
-            detail,
-            refusal: None,
-        }
-    }
-
-    /// The target accepted the connection and then said nothing.
-    pub fn silent() -> Self {
-        Self::new(
-            State::Silent,
-            "accepted the connection and then stayed silent",
-            None,
-        )
-    }
-
-    fn from_net(error: NetError, address: SocketAddr) -> Self {
-        let detail = error.to_string();
-        match error {
-            NetError::Refused(_) => Self::new(State::Refused, "connection refused", None),
-            NetError::Filtered { after, .. } => {
-                let detail = format!(
-                    "no answer to a connection attempt in {} ms",
-                    after.as_millis()
-                );
-                Self::new(State::Filtered, detail, None)
-            }
-            // A host without IPv6 has no address to connect from.
-            NetError::Exhausted(cause)
-                if address.is_ipv6() && cause.kind() == io::ErrorKind::AddrNotAvailable =>
-            {
-                Self::new(
-                    State::NoRoute,
-                    format!("no way there from this host: {cause}"),
-                    None,
-                )
-            }
-            NetError::NoRoute { source, .. } => Self::new(
-                State::NoRoute,
-                format!("no way there from this host: {source}"),
-                None,
-            ),
-            NetError::Exhausted(_) | NetError::Resolve { .. } => Self::ours(detail),
-            NetError::Broken { .. } => Self::new(State::Reset, detail, Some(Refusal::Ended)),
-            NetError::Silent { .. } => Self::silent(),
-        }
-    }
-
-    fn from_starttls(error: StarttlsError, address: SocketAddr) -> Self {
-        match error {
-            StarttlsError::Net(NetError::Broken { step, detail }) => {
-                Self::new(State::StarttlsFailed, format!("{step}: {detail}"), None)
-            }
-            StarttlsError::Net(error) => Self::from_net(error, address),
-            StarttlsError::Refused(detail) => Self::new(State::StarttlsFailed, detail, None),
-        }
-    }
-
-    /// Classifies what broke on an open connection while TLS was expected.
-    pub fn from_handshake(error: &io::Error) -> Self {
-        use io::ErrorKind as Kind;
-        use rustls::Error as Tls;
-        match tls_error(error) {
-            Some(Tls::AlertReceived(alert)) => {
-                let code = u8::from(*alert);
-                let detail = format!(
-                    "ended the handshake with {}",
-                    super::hello::alert_name(code)
-                );
-                Self::new(State::HandshakeFailed, detail, Some(Refusal::Alert(code)))
-            }
-            Some(Tls::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
-                Self::new(State::NotTls, "what answers is not TLS", None)
-            }
-            Some(Tls::PeerIncompatible(why)) => {
-                let detail = format!("the handshake is not possible: {why:?}");
-                let refusal = names_a_version(why).then_some(Refusal::OtherVersion);
-                Self::new(State::HandshakeFailed, detail, refusal)
-            }
-            Some(error) => {
-                let detail = format!("the handshake failed: {error}");
-                Self::new(State::HandshakeFailed, detail, None)
-            }
-            None => match error.kind() {
-                Kind::UnexpectedEof => {
-                    let detail = "closed the connection during the handshake";
-                    Self::new(State::Closed, detail, Some(Refusal::Ended))
-                }
-                Kind::ConnectionReset | Kind::BrokenPipe | Kind::ConnectionAborted => {
-                    let detail = "reset the connection during the handshake";
-                    Self::new(State::Reset, detail, Some(Refusal::Ended))
-                }
-                Kind::TimedOut => Self::silent(),
-                _ => Self::new(
-                    State::HandshakeFailed,
-                    format!("the handshake failed: {error}"),
-                    None,
-                ),
-            },
-        }
-    }
-}
-
-fn names_a_version(why: &rustls::PeerIncompatible) -> bool {
-    use rustls::PeerIncompatible as Why;
-    matches!(
-        why,
-        Why::ServerDoesNotSupportTls12Or13 | Why::ServerTlsVersionIsDisabledByOurConfig
-    )
 }

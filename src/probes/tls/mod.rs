@@ -7,6 +7,7 @@ mod examine;
 mod facts;
 mod handshake;
 mod hello;
+mod problem;
 mod rules;
 mod smtp;
 mod starttls;

@@ -15,8 +15,9 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::facts::{Protocol, Support};
-use super::handshake::{Client, Problem, Refusal};
+use super::handshake::Client;
 use super::hello::{self, Answer, MAX_ANSWER_BYTES};
+use super::problem::{Problem, Refusal};
 use crate::evidence::{Failure, Observed, UnknownWhy};
 use crate::net::within;
 
