@@ -12,15 +12,18 @@ use rcgen::{
 
 use super::require;
 
+const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A moment so many days from now; negative: ago.
+/// A moment so many days and an hour from now, so that whole days are the same for a while;
+/// negative: ago.
 fn days_from_now(days: i32) -> SystemTime {
     let distance = DAY * days.unsigned_abs();
+    let now = SystemTime::now() + HOUR;
     if days < 0 {
-        SystemTime::now() - distance
+        now - distance
     } else {
-        SystemTime::now() + distance
+        now + distance
     }
 }
 

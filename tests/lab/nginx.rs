@@ -32,7 +32,7 @@ impl Nginx {
             "http {{ {temp}\n access_log off;\n server {{ listen {address}:{port} ssl http2; {server}\n return 204; }} }}",
             temp = temp_paths(dir.path()),
         );
-        let nginx = Self::start(dir, &http);
+        let nginx = Self::start(dir, "", &http);
         nginx.ready(address, port)
     }
 
@@ -44,7 +44,7 @@ impl Nginx {
             "http {{ {temp}\n access_log off;\n server {{ listen 127.0.0.1:{port}; return 204; }} }}",
             temp = temp_paths(dir.path()),
         );
-        Self::start(dir, &http).ready("127.0.0.1", port)
+        Self::start(dir, "", &http).ready("127.0.0.1", port)
     }
 
     /// Speaks SMTP on a free port of 127.0.0.1; `starttls` is nginx's: `on`, `only` or `off`.
@@ -56,7 +56,7 @@ impl Nginx {
             "mail {{ server_name mail.example; auth_http 127.0.0.1:9/none;\n server {{ listen 127.0.0.1:{port}; protocol smtp; smtp_auth plain login; starttls {starttls}; {server} }} }}",
         );
         let module = "load_module /usr/lib/nginx/modules/ngx_mail_module.so;";
-        Self::start(dir, &format!("{module}\n{mail}")).ready("127.0.0.1", port)
+        Self::start(dir, module, &mail).ready("127.0.0.1", port)
     }
 
     /// What it has logged.
@@ -64,9 +64,9 @@ impl Nginx {
         self.server.log()
     }
 
-    fn start(dir: TempDir, blocks: &str) -> Self {
+    fn start(dir: TempDir, modules: &str, blocks: &str) -> Self {
         let config = format!(
-            "daemon off;\nmaster_process off;\npid {pid};\nerror_log stderr notice;\nevents {{ worker_connections 256; }}\n{blocks}\n",
+            "{modules}\ndaemon off;\nmaster_process off;\npid {pid};\nerror_log stderr notice;\nevents {{ worker_connections 256; }}\n{blocks}\n",
             pid = dir.path().join("nginx.pid").display(),
         );
         let file = dir.path().join("nginx.conf");

@@ -23,7 +23,7 @@ fn a_sound_server_passes_every_rule_and_shows_its_facts() {
     let facts = verdict.facts("t");
     assert_eq!(facts["trusted"], true);
     assert_eq!(facts["trust_error"], "");
-    assert_eq!(facts["min_days_left"], 79);
+    assert_eq!(facts["min_days_left"], 80);
     assert_eq!(facts["not_after"], facts["leaf_not_after"]);
     assert_eq!(facts["protocol"], "TLSv1.3");
     assert_eq!(facts["alpn"], "h2");
@@ -51,7 +51,7 @@ fn an_expired_certificate_fails_and_still_yields_its_facts() {
     assert_results(&verdict, &failing);
     assert_eq!(verdict.code, 1);
     let facts = verdict.facts("t");
-    assert_eq!(facts["min_days_left"], -11);
+    assert_eq!(facts["min_days_left"], -10);
     assert_eq!(facts["hostname_matches"], true);
     assert_eq!(facts["subject"], "CN=localhost");
     assert!(
@@ -127,7 +127,7 @@ fn an_intermediate_that_expires_first_counts() {
     let verdict = served(&identity(5), &root, "");
     assert_results(&verdict, &[("expiry", "fail"), ("expires-soon", "warn")]);
     let facts = verdict.facts("t");
-    assert_eq!(facts["min_days_left"], 4);
+    assert_eq!(facts["min_days_left"], 5);
     assert_ne!(facts["not_after"], facts["leaf_not_after"]);
     assert_results(&served(&identity(100), &root, ""), &[]);
 }

@@ -219,11 +219,16 @@ fn negotiated(stream: &TlsStream<TcpStream>) -> Negotiated {
     }
 }
 
-/// Waits a moment for the server's alert about our certificate, or the lack of one.
+/// Waits a moment for the server's alert about our certificate, or the lack of one. Before
+/// TLS 1.3 the handshake does not end without the server's consent.
 async fn verdict_on_client(
     stream: &mut TlsStream<TcpStream>,
     deadline: Instant,
 ) -> Observed<ClientCertificate> {
+    let (_, connection) = stream.get_ref();
+    if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+        return Observed::Value(ClientCertificate::Requested);
+    }
     let until = deadline.min(Instant::now() + VERDICT_WAIT);
     let mut byte = [0];
     match timeout_at(until, stream.read(&mut byte)).await {
