@@ -267,7 +267,7 @@ fn postgres_is_asked_for_tls_first() {
     let identity = root.issue(&Leaf::sound());
     for (ssl, works) in [("on", true), ("off", false)] {
         let dir = TempDir::new().expect("temporary directory");
-        let (_server, port) = postgres(dir.path(), &identity, ssl);
+        let (server, port) = postgres(dir.path(), &identity, ssl);
         let verdict = probe(port, &root, "starttls = \"postgres\"");
         if works {
             assert_results(&verdict, &[]);
@@ -276,6 +276,7 @@ fn postgres_is_asked_for_tls_first() {
         } else {
             assert_target_error(&verdict, "does not offer TLS");
         }
+        server.interrupt();
     }
 }
 

@@ -249,7 +249,9 @@ pub fn alert_name(code: u8) -> String {
     let name = match code {
         10 => "unexpected_message",
         40 => "handshake_failure",
+        42 => "bad_certificate",
         47 => "illegal_parameter",
+        48 => "unknown_ca",
         50 => "decode_error",
         70 => "protocol_version",
         71 => "insufficient_security",
@@ -257,6 +259,8 @@ pub fn alert_name(code: u8) -> String {
         86 => "inappropriate_fallback",
         109 => "missing_extension",
         112 => "unrecognized_name",
+        116 => "certificate_required",
+        120 => "no_application_protocol",
         _ => return format!("alert {code}"),
     };
     format!("alert {code} ({name})")

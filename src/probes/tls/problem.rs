@@ -101,7 +101,7 @@ impl Problem {
                 None,
             ),
             NetError::Exhausted(_) | NetError::Resolve { .. } => Self::ours(detail),
-            NetError::Broken { .. } => Self::new(State::Reset, detail, Some(Refusal::Ended)),
+            NetError::Broken { .. } => Self::new(State::Reset, detail, None),
             NetError::Silent { .. } => Self::silent(),
         }
     }

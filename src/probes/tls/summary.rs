@@ -335,6 +335,6 @@ fn only_older(report: &Report) -> String {
     if newest_is_deprecated {
         format!(" (it only offers {accepted}, which must not be used: RFC 8996)")
     } else {
-        format!(" (it accepts {accepted}, with cipher suites or groups that are no longer offered)")
+        format!(" (a hello with every old cipher suite and without ALPN is accepted: {accepted})")
     }
 }
