@@ -93,7 +93,7 @@ pub async fn examine(
     let attempt = client
         .handshake(address, rustls::ALL_VERSIONS, deadlines.handshake)
         .await?;
-    let versions = ask_versions(client, address, &attempt, deadlines.versions).await?;
+    let versions = Box::pin(ask_versions(client, address, &attempt, deadlines.versions)).await?;
     let roots = client.ctx.net().root_store(&client.profile.roots)?;
     Ok(report(client, &roots, address, attempt, versions))
 }

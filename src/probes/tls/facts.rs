@@ -62,6 +62,7 @@ pub struct Facts {
 
 /// One address of the name.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "these are the names of facts")]
 pub struct Address {
     /// The address with its port.
     pub address: String,
@@ -150,6 +151,7 @@ pub enum Support {
 
 /// Which protocol versions are accepted. Silence, or anything that is not TLS, is unknown.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "these are the names of facts")]
 pub struct Versions {
     /// TLS 1.0, deprecated by RFC 8996; accepted, when any address accepts it.
     pub tls1_0: Observed<Support>,

@@ -87,9 +87,8 @@ impl<'a> Client<'a> {
         address: SocketAddr,
         deadline: Instant,
     ) -> Result<Opened<'a>, Problem> {
-        let permit = match timeout_at(deadline, self.permits.acquire()).await {
-            Ok(Ok(permit)) => permit,
-            _ => return Err(Problem::ours("no connection was free in time")),
+        let Ok(Ok(permit)) = timeout_at(deadline, self.permits.acquire()).await else {
+            return Err(Problem::ours("no connection was free in time"));
         };
         let mut stream = self
             .ctx

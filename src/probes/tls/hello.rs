@@ -72,7 +72,7 @@ pub fn client_hello(version: Protocol, server_name: Option<&str>, random: [u8; 3
     body.extend(random);
     body.push(0);
     prefixed16(&mut body, |body| {
-        CIPHER_SUITES.iter().for_each(|suite| put16(body, *suite));
+        put_all(body, CIPHER_SUITES);
     });
     body.extend([1, 0]);
     let without_extensions = body.len();
@@ -107,7 +107,7 @@ fn extensions(out: &mut Vec<u8>, version: Protocol, server_name: Option<&str>) {
     }
     extension(out, 10, |out| {
         prefixed16(out, |out| {
-            GROUPS.iter().for_each(|group| put16(out, *group));
+            put_all(out, GROUPS);
         });
     });
     extension(out, 11, |out| out.extend([3, 0, 1, 2]));
@@ -115,7 +115,7 @@ fn extensions(out: &mut Vec<u8>, version: Protocol, server_name: Option<&str>) {
     if version >= Protocol::Tls12 {
         extension(out, 13, |out| {
             prefixed16(out, |out| {
-                SIGNATURE_SCHEMES.iter().for_each(|one| put16(out, *one));
+                put_all(out, SIGNATURE_SCHEMES);
             });
         });
     }
@@ -128,6 +128,12 @@ fn extension(out: &mut Vec<u8>, id: u16, content: impl FnOnce(&mut Vec<u8>)) {
 
 fn put16(out: &mut Vec<u8>, value: u16) {
     out.extend(value.to_be_bytes());
+}
+
+fn put_all(out: &mut Vec<u8>, values: &[u16]) {
+    for value in values {
+        put16(out, *value);
+    }
 }
 
 /// Writes `content` behind its length; what is written here is far below 64 KiB.
@@ -224,7 +230,7 @@ fn read_server_hello(message: &[u8]) -> Answer {
         };
     };
     let length = usize::from(*high) << 16 | usize::from(*middle) << 8 | usize::from(*low);
-    if *kind != SERVER_HELLO || length < MIN_SERVER_HELLO || length > MAX_RECORD_BYTES {
+    if *kind != SERVER_HELLO || !(MIN_SERVER_HELLO..=MAX_RECORD_BYTES).contains(&length) {
         return Answer::NotTls;
     }
     let Some((version, rest)) = body.split_first_chunk::<2>() else {

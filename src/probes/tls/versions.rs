@@ -84,13 +84,13 @@ async fn ask_library(
     if attempt.chain.is_some() {
         return Ok(Heard::Accepted);
     }
-    Ok(attempt.problem.map_or(Heard::Accepted, unaccepted))
+    Ok(attempt.problem.as_ref().map_or(Heard::Accepted, unaccepted))
 }
 
-fn unaccepted(problem: Problem) -> Heard {
+fn unaccepted(problem: &Problem) -> Heard {
     match problem.refusal {
         Some(refusal) => Heard::Refused(refusal),
-        None => unclear(&problem),
+        None => unclear(problem),
     }
 }
 
@@ -116,7 +116,7 @@ async fn ask_by_hand(
     };
     let answer = match exchange(&mut opened.stream, &hello, deadline).await {
         Ok(answer) => answer,
-        Err(problem) => return Ok(unaccepted(problem)),
+        Err(problem) => return Ok(unaccepted(&problem)),
     };
     Ok(match answer {
         Answer::Hello(Some(chosen)) if chosen == version => Heard::Accepted,
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn silence_is_unknown_whatever_the_control() {
         for control in [true, false] {
-            let heard = unaccepted(Problem::silent());
+            let heard = unaccepted(&Problem::silent());
             assert_eq!(support(heard, control), None);
         }
     }
