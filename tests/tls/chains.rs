@@ -67,15 +67,23 @@ fn a_certificate_of_the_future_is_not_trusted_yet() {
     let root = Authority::root("root");
     let verdict = served(&root.issue(&Leaf::sound().days(2, 92)), &root, "");
     assert_results(&verdict, &[("trusted", "fail")]);
-    let error = &verdict.facts("t")["trust_error"];
-    assert!(error.as_str().expect("text").contains("not valid before"));
+    let reason = verdict.rule("t/trusted")["reason"].to_string();
+    assert!(reason.contains("not valid before"), "{reason}");
 }
 
 #[test]
 fn a_certificate_for_another_name_is_trusted_and_for_the_wrong_host() {
     let root = Authority::root("root");
     let nginx = Nginx::tls(&root.issue(&Leaf::sound().names(&["a.example"])), "");
-    assert_results(&probe(nginx.port, &root, ""), &[("hostname", "fail")]);
+    let verdict = probe(nginx.port, &root, "");
+    assert_results(&verdict, &[("hostname", "fail")]);
+    assert_eq!(verdict.facts("t")["trusted"], true);
+    assert_eq!(verdict.facts("t")["hostname_matches"], false);
+    let reason = verdict.rule("t/hostname")["reason"].to_string();
+    assert!(
+        reason.contains("127.0.0.1") && reason.contains("a.example"),
+        "{reason}"
+    );
     let named = probe(nginx.port, &root, "server_name = \"a.example\"");
     assert_results(&named, &[]);
 }

@@ -20,6 +20,8 @@ pub struct Facts {
     /// Whether the leaf's subject alternative names hold the expected name, on every address that
     /// answered. The common name does not count.
     pub hostname_matches: Observed<bool>,
+    /// Why the leaf is not for the expected name; empty when it is.
+    pub hostname_error: Observed<String>,
     /// Whole days, rounded down, until the first certificate of the chain expires (leaf and
     /// intermediates as sent, over all addresses; a root does not count); negative once expired.
     pub min_days_left: Observed<i64>,

@@ -3,11 +3,12 @@
 use super::{Config, Starttls};
 use crate::probes::{Condition, RuleSpec, Severity};
 
-/// In the order in which they are printed.
+/// In the order in which they are printed. `trusted` and `hostname` ask for the error instead of the
+/// bool that says the same, so that the reason of a verdict names the cause.
 pub const RULES: &[RuleSpec<Config>] = &[
     RuleSpec {
         name: "trusted",
-        expr: "trusted",
+        expr: "trust_error == ''",
         applies: None,
         severity: Severity::Must,
         why: "clients refuse a chain that does not lead to a root they trust, or is out of date",
@@ -16,7 +17,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
     },
     RuleSpec {
         name: "hostname",
-        expr: "hostname_matches",
+        expr: "hostname_error == ''",
         applies: None,
         severity: Severity::Must,
         why: "clients refuse a certificate for another name",

@@ -31,8 +31,12 @@ pub fn summarise(reports: &[Report]) -> Result<Facts, Failure> {
     Ok(Facts {
         addresses: reports.iter().map(address).collect(),
         trusted: over.all(|seen| Observed::Value(seen.verdict.trust_error.is_empty())),
-        trust_error: over.trust_error(),
-        hostname_matches: over.all(|seen| seen.verdict.hostname_matches.clone()),
+        trust_error: over.errors(|seen| Observed::Value(seen.verdict.trust_error.clone())),
+        hostname_matches: over.all(|seen| {
+            let error = seen.verdict.hostname_error.clone();
+            error.map(|error| error.is_empty())
+        }),
+        hostname_error: over.errors(|seen| seen.verdict.hostname_error.clone()),
         min_days_left: first_to_expire
             .clone()
             .and_then(|one| one.days_left.map(whole_days)),
@@ -149,18 +153,21 @@ impl Over<'_> {
         self.unless_blind(Some(all))
     }
 
-    fn trust_error(&self) -> Observed<String> {
-        let mut errors: Vec<&str> = Vec::new();
+    /// What is wrong, each thing once; empty where nothing is and nothing was hidden.
+    fn errors(&self, of: impl Fn(&Seen) -> Observed<String>) -> Observed<String> {
+        let mut errors: Vec<String> = Vec::new();
+        let mut unknown = self.blind.clone();
         for seen in &self.seen {
-            let error = seen.verdict.trust_error.as_str();
-            if !error.is_empty() && !errors.contains(&error) {
-                errors.push(error);
+            match of(seen) {
+                Observed::Value(error) if error.is_empty() || errors.contains(&error) => {}
+                Observed::Value(error) => errors.push(error),
+                Observed::Unknown(why) => unknown = Some(why),
             }
         }
-        if errors.is_empty() {
-            return self.unless_blind(Some(String::new()));
+        match unknown {
+            Some(unknown) if errors.is_empty() => unknown.into(),
+            _ => Observed::Value(errors.join("; ")),
         }
-        Observed::Value(errors.join("; "))
     }
 
     fn fingerprints(&self) -> Vec<String> {

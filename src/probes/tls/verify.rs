@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 
+use super::certificate;
 use super::facts::{Certificate, Role};
 use crate::evidence::{Observed, UnknownWhy};
 
@@ -31,8 +32,8 @@ pub struct Expected<'a> {
 pub struct Verdict {
     /// Why the chain is not trusted; empty when it is.
     pub trust_error: String,
-    /// Whether the leaf is for the expected name.
-    pub hostname_matches: Observed<bool>,
+    /// Why the leaf is not for the expected name; empty when it is.
+    pub hostname_error: Observed<String>,
 }
 
 /// Judges a chain as it was sent, leaf first.
@@ -44,7 +45,7 @@ pub fn verify(
     let Some((leaf_der, intermediates)) = chain.split_first() else {
         return Verdict {
             trust_error: "no certificate was presented".to_owned(),
-            hostname_matches: Observed::unknown(UnknownWhy::NotObserved, "no certificate"),
+            hostname_error: Observed::unknown(UnknownWhy::NotObserved, "no certificate"),
         };
     };
     let leaf = match ParsedCertificate::try_from(leaf_der) {
@@ -53,13 +54,42 @@ pub fn verify(
             let detail = format!("the certificate cannot be read: {error}");
             return Verdict {
                 trust_error: detail.clone(),
-                hostname_matches: Observed::unknown(UnknownWhy::Unparseable, detail),
+                hostname_error: Observed::unknown(UnknownWhy::Unparseable, detail),
             };
         }
     };
     Verdict {
         trust_error: trust_error(&leaf, leaf_der, intermediates, read, expected),
-        hostname_matches: Observed::Value(verify_server_name(&leaf, expected.name).is_ok()),
+        hostname_error: Observed::Value(hostname_error(&leaf, leaf_der, expected.name)),
+    }
+}
+
+fn hostname_error(
+    leaf: &ParsedCertificate<'_>,
+    leaf_der: &CertificateDer<'_>,
+    name: &ServerName<'static>,
+) -> String {
+    const MAX_SHOWN: usize = 8;
+    if verify_server_name(leaf, name).is_ok() {
+        return String::new();
+    }
+    let name = name.to_str();
+    match certificate::read_leaf(leaf_der).sans {
+        Observed::Value(names) if names.is_empty() => {
+            format!("`{name}` is not among its alternative names: it has none")
+        }
+        Observed::Value(names) => {
+            let more = if names.len() > MAX_SHOWN { ", …" } else { "" };
+            let shown = names
+                .into_iter()
+                .take(MAX_SHOWN)
+                .collect::<Vec<_>>()
+                .join(", ");
+            format!("`{name}` is not among its alternative names: {shown}{more}")
+        }
+        Observed::Unknown(unknown) => {
+            format!("`{name}` is not among its alternative names ({unknown})")
+        }
     }
 }
 
