@@ -354,3 +354,31 @@ async fn a_name_that_does_not_resolve_is_our_blindness() {
         .expect_err("there is no such name");
     assert_eq!(failure.outcome(), Outcome::ProbeError, "{failure}");
 }
+
+#[tokio::test]
+async fn addresses_beyond_the_cap_are_listed_and_leave_the_verdict_open() {
+    let sound = acceptor(None, &[]);
+    let port = server("0.0.0.0", 0, move |stream| accept(sound.clone(), stream)).await;
+    let params = json!({"host": "many.example", "port": port, "server_name": "localhost"});
+    let kind = Tls::new(config(params)).expect("sound parameters");
+    let facts_of = async |count: u8| {
+        let deadline = Instant::now() + TIMEOUT * 6;
+        let ctx = Context::new(Arc::new(Dialler::new()), deadline);
+        let addresses = (1..=count).map(|last| [127, 0, 0, last].into()).collect();
+        let reports = kind.examine_all(&ctx, addresses).await.expect("reports");
+        let facts = super::summary::summarise(&reports).expect("facts");
+        serde_json::to_value(facts).expect("JSON")
+    };
+    let within = facts_of(16).await;
+    assert_eq!(within["hostname_matches"], json!(true));
+    assert_eq!(within["versions"]["tls1_0"], json!("refused"));
+    let beyond = facts_of(17).await;
+    assert_eq!(beyond["addresses"].as_array().map(Vec::len), Some(17));
+    assert_eq!(
+        beyond["addresses"][16]["state"]["unknown"],
+        json!("too_large")
+    );
+    assert_eq!(beyond["hostname_matches"]["unknown"], json!("too_large"));
+    assert_eq!(beyond["min_days_left"]["unknown"], json!("too_large"));
+    assert_eq!(beyond["trusted"], json!(false), "one bad address decides");
+}
