@@ -1,5 +1,11 @@
 //! Integration tests: the real binary against real servers on loopback.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test, and the lab it stands on, ends by panicking"
+)]
+
 mod lab;
 
 mod config;
@@ -8,3 +14,4 @@ mod engine;
 mod http;
 mod output;
 mod tcp;
+mod tls;

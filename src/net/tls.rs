@@ -189,6 +189,8 @@ pub struct PeerChain {
     pub ocsp_response: Vec<u8>,
     /// Why the chain with this name is not trusted; `None` when it is.
     pub error: Option<rustls::Error>,
+    /// Whether the peer went on to prove, by a signature, that it holds the key of the leaf.
+    pub key_proven: bool,
 }
 
 /// Verifies like webpki does, and keeps chain and verdict even when the verdict is no. Signatures
@@ -215,6 +217,13 @@ impl RecordingVerifier {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
+    }
+
+    fn key_proven(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(chain) = seen.as_mut() {
+            chain.key_proven = true;
+        }
     }
 }
 
@@ -246,6 +255,7 @@ impl ServerCertVerifier for RecordingVerifier {
             certificates,
             ocsp_response: ocsp_response.to_vec(),
             error: verdict.err(),
+            key_proven: false,
         });
         Ok(ServerCertVerified::assertion())
     }
@@ -256,7 +266,11 @@ impl ServerCertVerifier for RecordingVerifier {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, signature)
+        let valid = self
+            .inner
+            .verify_tls12_signature(message, cert, signature)?;
+        self.key_proven();
+        Ok(valid)
     }
 
     fn verify_tls13_signature(
@@ -265,7 +279,11 @@ impl ServerCertVerifier for RecordingVerifier {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, signature)
+        let valid = self
+            .inner
+            .verify_tls13_signature(message, cert, signature)?;
+        self.key_proven();
+        Ok(valid)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

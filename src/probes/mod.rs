@@ -5,6 +5,7 @@ mod kind;
 
 mod http;
 mod tcp;
+mod tls;
 
 pub use context::Context;
 pub use kind::{
@@ -13,7 +14,11 @@ pub use kind::{
 };
 
 /// Every kind, in the order in which `probe kinds` prints them. Adding one is one line.
-pub const KINDS: &[KindEntry] = &[KindEntry::of::<http::Http>(), KindEntry::of::<tcp::Tcp>()];
+pub const KINDS: &[KindEntry] = &[
+    KindEntry::of::<http::Http>(),
+    KindEntry::of::<tcp::Tcp>(),
+    KindEntry::of::<tls::Tls>(),
+];
 
 /// The kind of that name.
 pub fn find(name: &str) -> Option<&'static KindEntry> {

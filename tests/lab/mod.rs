@@ -1,12 +1,15 @@
 //! Starts real servers as child processes on free loopback ports, in temporary directories, and
 //! stops them whatever happens; runs the real binary and reads its verdict.
 
+pub mod certs;
 mod direct;
 mod hostile;
+mod nginx;
 mod process;
 mod run;
 
 pub use direct::{Attempt, attempt, wrong_params};
 pub use hostile::Hostile;
-pub use process::{Server, free_port};
+pub use nginx::Nginx;
+pub use process::{Server, free_port, require};
 pub use run::{Run, Verdict};

@@ -47,6 +47,21 @@ impl Server {
         self.child.id()
     }
 
+    /// Asks it to end (SIGINT), as servers with children of their own need it, and waits 10 s.
+    pub fn interrupt(mut self) {
+        let kill = Command::new("kill")
+            .args(["-INT", &self.pid().to_string()])
+            .status();
+        kill.expect("run kill");
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(10) {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return;
+            }
+            sleep(Duration::from_millis(10));
+        }
+    }
+
     /// What it has printed so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

@@ -1,0 +1,123 @@
+//! The built-in rules of the `tls` kind. Every threshold stands here, none in the code.
+
+use super::{Config, Starttls};
+use crate::probes::{Condition, RuleSpec, Severity};
+
+/// In the order in which they are printed. `trusted` and `hostname` ask for the error instead of the
+/// bool that says the same, so that the reason of a verdict names the cause.
+pub const RULES: &[RuleSpec<Config>] = &[
+    RuleSpec {
+        name: "trusted",
+        expr: "trust_error == ''",
+        applies: None,
+        severity: Severity::Must,
+        why: "clients refuse a chain that does not lead to a root they trust, or is out of date",
+        source: "RFC 5280 section 6",
+        when: None,
+    },
+    RuleSpec {
+        name: "hostname",
+        expr: "hostname_error == ''",
+        applies: None,
+        severity: Severity::Must,
+        why: "clients refuse a certificate for another name",
+        source: "RFC 9525",
+        when: None,
+    },
+    RuleSpec {
+        name: "expiry",
+        expr: "chain.all(c, c.role == 'root' || c.days_left >= 14.0 || c.days_left >= c.lifetime_days * 14.0 / 90.0)",
+        applies: None,
+        severity: Severity::Must,
+        why: "renewal is overdue; 14 days, or that share of a shorter lifetime, is what is left for a repair by hand",
+        source: "14 of 90 days, scaled to the lifetime of each certificate",
+        when: None,
+    },
+    RuleSpec {
+        name: "expires-soon",
+        expr: "chain.all(c, c.role == 'root' || c.days_left >= 30.0 || c.days_left >= c.lifetime_days * 30.0 / 90.0)",
+        applies: None,
+        severity: Severity::Should,
+        why: "automatic renewal should have happened with a third of the lifetime left",
+        source: "30 of 90 days, scaled to the lifetime of each certificate",
+        when: None,
+    },
+    RuleSpec {
+        name: "every-address",
+        expr: "addresses.all(a, a.state == 'ok')",
+        applies: None,
+        severity: Severity::Should,
+        why: "clients pick any address of the name, also the one that does not answer from here",
+        source: "RFC 6724, RFC 8305",
+        when: None,
+    },
+    RuleSpec {
+        name: "same-certificate",
+        expr: "leaf_fingerprints.size() == 1",
+        applies: Some("addresses.filter(a, a.state == 'ok').size() > 1"),
+        severity: Severity::Should,
+        why: "an address with another certificate is often one that a renewal forgot",
+        source: "practice",
+        when: None,
+    },
+    RuleSpec {
+        name: "legacy-protocols",
+        expr: "versions.tls1_0 != 'accepted' && versions.tls1_1 != 'accepted'",
+        applies: None,
+        severity: Severity::Must,
+        why: "TLS 1.0 and 1.1 must not be used",
+        source: "RFC 8996",
+        when: None,
+    },
+    RuleSpec {
+        name: "key-strength",
+        expr: "chain.all(c, c.role == 'root' || (c.key_algorithm == 'rsa' && c.key_bits >= 2048) || (c.key_algorithm != 'rsa' && c.key_algorithm != 'dsa' && c.key_bits >= 256))",
+        applies: None,
+        severity: Severity::Must,
+        why: "smaller keys are within reach of attackers and refused by clients",
+        source: "CA/Browser Forum Baseline Requirements 6.1.5",
+        when: None,
+    },
+    RuleSpec {
+        name: "signature",
+        expr: "chain.all(c, c.role == 'root' || !(c.signature_hash in ['md2', 'md5', 'sha1']))",
+        applies: None,
+        severity: Severity::Must,
+        why: "signatures over MD5 and SHA-1 can be forged; a root is trusted for its key, not its signature",
+        source: "RFC 9155, CA/Browser Forum Baseline Requirements 7.1.3",
+        when: None,
+    },
+    RuleSpec {
+        name: "must-staple",
+        expr: "ocsp_stapled",
+        applies: Some("must_staple"),
+        severity: Severity::Must,
+        why: "the certificate demands a stapled OCSP response; clients that honour it refuse the connection without",
+        source: "RFC 7633",
+        when: None,
+    },
+    RuleSpec {
+        name: "client-certificate",
+        expr: "client_certificate != 'refused'",
+        applies: None,
+        severity: Severity::Must,
+        why: "the server must accept the client certificate that this probe presents",
+        source: "definition",
+        when: Some(Condition {
+            text: "`client_cert_file` is set",
+            holds: |config| config.client_cert_file.is_some(),
+        }),
+    },
+    RuleSpec {
+        name: "plaintext-auth",
+        expr: "!plaintext_auth_offered",
+        applies: None,
+        severity: Severity::Must,
+        why: "a client that takes the offer sends its password in the clear",
+        source: "RFC 4954 section 4",
+        when: Some(Condition {
+            text: "`starttls = \"smtp\"`",
+            holds: |config| config.starttls == Some(Starttls::Smtp),
+        }),
+    },
+];
