@@ -36,15 +36,19 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
         .build()
         .context("cannot start the runtime")?;
     let deadline = args.deadline.map(|deadline| begun + deadline.0);
-    let (run, cut) = runtime.block_on(observe_all(&plan, selected, args.gate.clone(), deadline))?;
+    // On a worker, not on this thread: waking it for each probe that ends would cost a system call.
+    let observing = observe_all(Arc::clone(&plan), selected, args.gate.clone(), deadline);
+    let (run, cut) = runtime
+        .block_on(runtime.spawn(observing))
+        .context("the engine ended")??;
     // A blocking call that hangs must not keep the process: its probe was judged.
     runtime.shutdown_background();
     let verdict = judge_run(&plan, run);
     let exit = deliver(&verdict, args, report)?;
     Ok(match cut {
-        Some(Interrupt::Signal) if exit != Exit::Fail => Exit::Unknown,
+        // Who interrupts a run has no verdict, whatever was learnt until then.
         Some(Interrupt::Signal) => Exit::Unknown,
-        _ => exit,
+        Some(Interrupt::Deadline) | None => exit,
     })
 }
 
@@ -68,7 +72,7 @@ pub(super) fn check_gate(plan: &Plan, wanted: Option<&str>) -> anyhow::Result<()
     reason = "a run is stamped with the wall clock"
 )]
 async fn observe_all(
-    plan: &Arc<Plan>,
+    plan: Arc<Plan>,
     selected: Vec<bool>,
     gate: Option<String>,
     deadline: Option<Instant>,
@@ -84,7 +88,7 @@ async fn observe_all(
         judge_probe(plan, index, envelope, envelope.observed_at)
     };
     let (seen, cut) = observe::run(
-        plan,
+        &plan,
         &selected,
         engine,
         judge,
@@ -99,7 +103,7 @@ async fn observe_all(
     let run = Run {
         id: run_id(started_at),
         mode: Mode::Once,
-        host: vantage(plan),
+        host: vantage(&plan),
         started_at,
         finished_at: Timestamp::now(),
         observations: seen
@@ -115,11 +119,10 @@ async fn observe_all(
     Ok((run, cut))
 }
 
-/// Ends with the deadline of the run, or with the first SIGINT, SIGTERM or SIGHUP.
+/// Ends with the deadline of the run, or with the first SIGINT or SIGTERM.
 fn interrupted(deadline: Option<Instant>) -> std::io::Result<impl Future<Output = Interrupt>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
         let late = async {
             match deadline {
@@ -131,7 +134,6 @@ fn interrupted(deadline: Option<Instant>) -> std::io::Result<impl Future<Output 
             () = late => Interrupt::Deadline,
             _ = interrupt.recv() => Interrupt::Signal,
             _ = terminate.recv() => Interrupt::Signal,
-            _ = hangup.recv() => Interrupt::Signal,
         }
     })
 }

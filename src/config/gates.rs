@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use toml::Spanned;
 
 use super::diagnostics::Diagnostics;
-use super::load::is_slug;
+use super::shape::is_slug;
 use super::sources::Place;
 use super::suggest::did_you_mean;
 use super::tables::{GateTable, WaivedResult, WaiverTable};

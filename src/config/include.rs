@@ -32,14 +32,22 @@ pub(super) fn read_all(root: &Path, sources: &mut Sources, diagnostics: &mut Dia
     reader.read(root, None);
 }
 
-/// Parses what was read; files that do not parse were reported when they were read.
-pub(super) fn parse_all(sources: &Sources) -> Vec<Document<'_>> {
+/// Parses what was read. Errors go to `diagnostics`.
+pub(super) fn parse_all<'s>(
+    sources: &'s Sources,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Document<'s>> {
     let mut documents = Vec::new();
     for (file, source) in sources.files().iter().enumerate() {
-        if let Ok(mut table) = DeTable::parse(&source.text) {
-            table.get_mut().remove("include");
-            documents.push(Document { file, table });
+        let (mut table, errors) = DeTable::parse_recoverable(&source.text);
+        for error in &errors {
+            let place = error.span().map(|span| Place { file, span });
+            // Some errors have no place of their own; the file is then all that can be said.
+            let place = place.unwrap_or(Place { file, span: 0..0 });
+            diagnostics.error(place, format!("not valid TOML: {}", error.message()));
         }
+        table.get_mut().remove("include");
+        documents.push(Document { file, table });
     }
     documents
 }
@@ -85,7 +93,7 @@ impl Reader<'_> {
         };
         let file = self.sources.add(path, text);
         self.open.push(canonical);
-        self.parse(file);
+        self.follow(file);
         self.open.pop();
     }
 
@@ -101,19 +109,15 @@ impl Reader<'_> {
         }
     }
 
-    fn parse(&mut self, file: usize) {
-        let text = self.sources.file(file).text.clone();
-        let (table, errors) = DeTable::parse_recoverable(&text);
-        for error in &errors {
-            let place = error.span().map(|span| Place { file, span });
-            // Some errors have no place of their own; the file is then all that can be said.
-            let place = place.unwrap_or(Place { file, span: 0..0 });
-            self.diagnostics
-                .error(place, format!("not valid TOML: {}", error.message()));
-        }
-        if !errors.is_empty() {
+    /// Follows the includes of a file. Most files have none, and need not be parsed twice.
+    fn follow(&mut self, file: usize) {
+        let text = &self.sources.file(file).text;
+        if !text.contains("include") && !text.contains('\\') {
             return;
         }
+        let text = text.clone();
+        // Its errors are reported with those of all files, when what was read is parsed.
+        let (table, _) = DeTable::parse_recoverable(&text);
         if let Some(include) = table.get_ref().get("include") {
             self.include(file, include);
         }

@@ -2,12 +2,12 @@
 //! strings and quoted for the place where they stand.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::lookup::{look_up_env, look_up_file, looks_secret};
+use super::lookup::{Value, look_up_env, look_up_file, looks_secret};
+use super::segments::{Problem, Segment, problem, segments};
 use super::url_part::UrlPart;
 use crate::evidence::RedactorBuilder;
 
@@ -52,14 +52,6 @@ impl Quote {
     }
 }
 
-/// Something that cannot be put in, with its bytes within the string.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) span: Range<usize>,
-    pub(super) message: String,
-    pub(super) help: Option<String>,
-}
-
 /// A value of `[vars]` as written, and the directory of the file that it stands in.
 pub(super) struct Var {
     pub(super) text: String,
@@ -70,17 +62,6 @@ pub(super) struct Var {
 pub(super) struct Variables {
     pub(super) vars: BTreeMap<String, Var>,
     pub(super) secrets: RedactorBuilder,
-}
-
-pub(super) struct Value {
-    pub(super) text: String,
-    /// From a file, or from a variable whose name says so.
-    pub(super) secret: bool,
-}
-
-pub(super) enum Segment<'t> {
-    Literal(&'t str),
-    Variable { span: Range<usize>, body: &'t str },
 }
 
 impl Variables {
@@ -288,47 +269,6 @@ impl Variables {
             }
         }
     }
-}
-
-fn problem(span: &Range<usize>, message: String, help: Option<String>) -> Problem {
-    Problem {
-        span: span.clone(),
-        message,
-        help,
-    }
-}
-
-fn segments(text: &str) -> Result<Vec<Segment<'_>>, Vec<Problem>> {
-    let mut segments = Vec::new();
-    let mut rest = 0;
-    while let Some(found) = text[rest..].find('$') {
-        let at = rest + found;
-        let tail = &text[at..];
-        if tail.starts_with("$${") {
-            segments.push(Segment::Literal(&text[rest..at]));
-            segments.push(Segment::Literal("${"));
-            rest = at + 3;
-        } else if tail.starts_with("${") {
-            segments.push(Segment::Literal(&text[rest..at]));
-            let Some(end) = tail.find('}') else {
-                return Err(vec![problem(
-                    &(at..text.len()),
-                    "a variable that does not end".into(),
-                    Some("close it with }; a literal ${ is $${".into()),
-                )]);
-            };
-            segments.push(Segment::Variable {
-                span: at..at + end + 1,
-                body: &tail[2..end],
-            });
-            rest = at + end + 1;
-        } else {
-            segments.push(Segment::Literal(&text[rest..=at]));
-            rest = at + 1;
-        }
-    }
-    segments.push(Segment::Literal(&text[rest..]));
-    Ok(segments)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::diagnostics::Diagnostics;
 use super::link::Probes;
-use super::load::is_slug;
+use super::shape::is_slug;
 use super::sources::{Place, Sources};
 use super::suggest::did_you_mean;
 use super::tables::ItemTable;

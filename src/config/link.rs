@@ -21,31 +21,7 @@ pub(super) struct Probes {
 /// Resolves `depends_on`, and reports duplicates, unknown names and cycles.
 pub(super) fn link(drafts: Vec<Draft>, sources: &Sources, diagnostics: &mut Diagnostics) -> Probes {
     let mut linked = Probes::default();
-    let mut names: HashMap<String, Place> = HashMap::new();
-    for draft in &drafts {
-        if let Some(first) = names.insert(draft.id.clone(), draft.id_place.clone()) {
-            let first = sources.line(&first);
-            diagnostics
-                .error(
-                    draft.id_place.clone(),
-                    format!("a second probe with the id `{}`", draft.id),
-                )
-                .help(format!("the first one is on line {first}"));
-        }
-        for (name, place) in &draft.depends_on {
-            if !drafts.iter().any(|other| other.id == *name) {
-                diagnostics
-                    .error(
-                        place.clone(),
-                        format!("`{}` depends on `{name}`, which is no probe", draft.id),
-                    )
-                    .help(did_you_mean(
-                        name,
-                        drafts.iter().map(|other| other.id.as_str()),
-                    ));
-            }
-        }
-    }
+    check_names(&drafts, sources, diagnostics);
     let mut places = Vec::with_capacity(drafts.len());
     let mut wanted = Vec::with_capacity(drafts.len());
     for draft in drafts {
@@ -75,6 +51,34 @@ pub(super) fn link(drafts: Vec<Draft>, sources: &Sources, diagnostics: &mut Diag
             .help("remove one of these dependencies");
     }
     linked
+}
+
+fn check_names(drafts: &[Draft], sources: &Sources, diagnostics: &mut Diagnostics) {
+    let mut names: HashMap<&str, &Place> = HashMap::with_capacity(drafts.len());
+    for draft in drafts {
+        if let Some(first) = names.insert(&draft.id, &draft.id_place) {
+            let path = sources.file(first.file).path.display();
+            let line = sources.line(first);
+            diagnostics
+                .error(
+                    draft.id_place.clone(),
+                    format!("a second probe with the id `{}`", draft.id),
+                )
+                .help(format!("the first one is at {path}:{line}"));
+        }
+    }
+    for draft in drafts {
+        for (name, place) in &draft.depends_on {
+            if !names.contains_key(name.as_str()) {
+                diagnostics
+                    .error(
+                        place.clone(),
+                        format!("`{}` depends on `{name}`, which is no probe", draft.id),
+                    )
+                    .help(did_you_mean(name, names.keys().copied()));
+            }
+        }
+    }
 }
 
 /// A cycle of dependencies, first index repeated at its end.

@@ -8,14 +8,14 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::DeValue;
 
 use super::diagnostics::Diagnostics;
 use super::include::{Document, parse_all, read_all};
 use super::interpolate::{Var, Variables};
 use super::link::{Probes, link};
 use super::probe_table::{Draft, ProbeReader};
-use super::shape::Shaper;
+use super::shape::{Shaper, take};
 use super::sources::{Place, Sources};
 use super::suggest::did_you_mean;
 use super::tables::{AgentTable, GateTable, ItemTable, WaiverTable};
@@ -50,13 +50,14 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
     read_all(path, &mut sources, &mut diagnostics);
+    let documents = parse_all(&sources, &mut diagnostics);
     if diagnostics.has_errors() {
         return Err(Box::new(LoadError {
             diagnostics,
             sources,
         }));
     }
-    let plan = Loader::new(&sources, &mut diagnostics, today).load(parse_all(&sources));
+    let plan = Loader::new(&sources, &mut diagnostics, today).load(documents);
     if diagnostics.has_errors() {
         return Err(Box::new(LoadError {
             diagnostics,
@@ -68,46 +69,6 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
         diagnostics,
         sources,
     })
-}
-
-/// Whether `text` can be an id.
-pub(super) fn is_slug(text: &str) -> bool {
-    let first = text.bytes().next();
-    first.is_some_and(|first| first.is_ascii_alphanumeric())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-        && text.len() <= 128
-}
-
-/// Deserializes a table whose shape was checked; what is still wrong is an error at its place.
-pub(super) fn take<T: for<'de> Deserialize<'de>>(
-    table: &DeTable<'_>,
-    span: std::ops::Range<usize>,
-    shaper: &mut Shaper<'_>,
-) -> Option<T> {
-    let value = Spanned::new(span.clone(), DeValue::Table(table.clone()));
-    match T::deserialize(ValueDeserializer::from(value)) {
-        Ok(value) => Some(value),
-        Err(error) => {
-            let place = Place {
-                file: shaper.file,
-                span: error.span().unwrap_or(span),
-            };
-            // A missing key was reported with its name by the check of the shape.
-            if !shaper
-                .diagnostics
-                .list()
-                .iter()
-                .any(|d| d.place.as_ref() == Some(&place))
-            {
-                shaper
-                    .diagnostics
-                    .error(place, error.message().trim().to_owned());
-            }
-            None
-        }
-    }
 }
 
 const SECTIONS: [&str; 7] = [
@@ -297,7 +258,8 @@ impl<'s> Loader<'s> {
         };
         self.shaped(file, |shaper| {
             let fits = shaper.table(table, span.clone(), schema, what);
-            fits.then(|| take(table, span, shaper)).flatten()
+            fits.then(|| take(std::mem::take(table), span, shaper))
+                .flatten()
         })
     }
 

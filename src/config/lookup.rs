@@ -2,8 +2,14 @@
 
 use std::path::Path;
 
-use super::interpolate::Value;
 use crate::limits::read_file;
+
+/// A variable's value.
+pub(super) struct Value {
+    pub(super) text: String,
+    /// From a file, or from a variable whose name says so.
+    pub(super) secret: bool,
+}
 
 /// A secret file larger than this is not one.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;

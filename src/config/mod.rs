@@ -12,6 +12,7 @@ mod lookup;
 mod probe_table;
 mod rules;
 mod schema;
+mod segments;
 mod shape;
 mod sources;
 mod suggest;

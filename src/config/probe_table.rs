@@ -6,9 +6,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::load::{is_slug, take};
 use super::rules::KindRules;
-use super::shape::Shaper;
+use super::shape::{Shaper, is_slug, take};
 use super::sources::Place;
 use super::suggest::did_you_mean;
 use super::tables::{DefaultsTable, ProbeTable, RetryOn};
@@ -71,7 +70,7 @@ impl ProbeReader {
         let fits = shaper.table(table, span.clone(), &state.schema, "this probe");
         let common = split_common(table, &state.schema);
         let good = check_common(&common, shaper);
-        let common = take::<ProbeTable>(&common, span.clone(), shaper);
+        let common = take::<ProbeTable>(common, span.clone(), shaper);
         let probe = if fits {
             build(state.rules.entry, table, &span, shaper)
         } else {

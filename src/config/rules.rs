@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::Diagnostics;
-use super::shape::{Shaper, within};
+use super::shape::{Shaper, is_slug, take, within};
 use super::sources::Place;
 use super::suggest::did_you_mean;
 use super::tables::RuleTable;
@@ -143,7 +143,7 @@ impl KindRules {
             file: shaper.file,
             span: name.span(),
         };
-        if !super::load::is_slug(name.get_ref()) {
+        if !is_slug(name.get_ref()) {
             shaper
                 .diagnostics
                 .error(
@@ -306,13 +306,13 @@ fn read_override(
             .error(place, format!("{what} is an expression, a table or false"));
         return None;
     };
-    let schema = super::schema::of::<RuleTable>();
-    if !shaper.table(table, span.clone(), &schema, &what) {
+    let schema = super::schema::of_rule();
+    if !shaper.table(table, span.clone(), schema, &what) {
         return None;
     }
     let span_of = |key: &str| table.get(key).map(Spanned::span);
     let (expr_span, applies_span) = (span_of("expr"), span_of("applies"));
-    super::load::take::<RuleTable>(table, span, shaper).map(|table| Override {
+    take::<RuleTable>(std::mem::take(table), span, shaper).map(|table| Override {
         table,
         expr_span,
         applies_span,

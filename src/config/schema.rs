@@ -1,5 +1,7 @@
 //! JSON Schemas: of one table, for the walk that checks shapes; of the whole file, for editors.
 
+use std::sync::OnceLock;
+
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -16,6 +18,12 @@ pub(super) fn of<T: JsonSchema>() -> Value {
         .into_generator()
         .into_root_schema_for::<T>()
         .to_value()
+}
+
+/// The schema of a rule written as a table: there may be thousands, so it is made once.
+pub(super) fn of_rule() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(of::<RuleTable>)
 }
 
 /// The schema of a `[[probe]]` of one kind: the keys that every probe has and the kind's own.

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::Value as Json;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::diagnostics::Diagnostics;
 use super::interpolate::{Quote, Variables};
@@ -299,5 +300,45 @@ fn human_value(value: &DeValue<'_>) -> &'static str {
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
+    }
+}
+
+/// Whether `text` can be an id.
+pub(super) fn is_slug(text: &str) -> bool {
+    let first = text.bytes().next();
+    first.is_some_and(|first| first.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        && text.len() <= 128
+}
+
+/// Deserializes a table whose shape was checked; what is still wrong is an error at its place.
+pub(super) fn take<T: for<'de> Deserialize<'de>>(
+    table: DeTable<'_>,
+    span: std::ops::Range<usize>,
+    shaper: &mut Shaper<'_>,
+) -> Option<T> {
+    let value = Spanned::new(span.clone(), DeValue::Table(table));
+    match T::deserialize(ValueDeserializer::from(value)) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let place = Place {
+                file: shaper.file,
+                span: error.span().unwrap_or(span),
+            };
+            // A missing key was reported with its name by the check of the shape.
+            if !shaper
+                .diagnostics
+                .list()
+                .iter()
+                .any(|d| d.place.as_ref() == Some(&place))
+            {
+                shaper
+                    .diagnostics
+                    .error(place, error.message().trim().to_owned());
+            }
+            None
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Which part of a URL a variable stands in: each is quoted in its own way.
 
-use super::interpolate::Segment;
+use super::segments::Segment;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum UrlPart {

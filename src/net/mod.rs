@@ -2,13 +2,15 @@
 
 mod dial;
 mod error;
+mod recording;
 mod resolve;
 mod tls;
+mod tls_config;
 
 pub use dial::{Dialler, within};
 pub use error::NetError;
+pub use recording::{PeerChain, RecordingVerifier};
 pub use resolve::system_nameservers;
 pub use tls::{
-    Alpn, ClientIdentity, PeerChain, RecordingVerifier, Roots, TlsProfile, install_crypto_provider,
-    load_identity, load_roots,
+    Alpn, ClientIdentity, Roots, TlsProfile, install_crypto_provider, load_identity, load_roots,
 };

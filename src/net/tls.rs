@@ -1,17 +1,14 @@
-//! TLS for the dialler: roots, client identities, and a verifier that records what it saw.
+//! What TLS is spoken with: roots, client identities, ALPN, versions.
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::dial::Dialler;
 use crate::evidence::Failure;
 
 /// A CA bundle larger than this is not one.
@@ -38,8 +35,8 @@ impl fmt::Debug for Roots {
 
 /// A client certificate chain with its key.
 pub struct ClientIdentity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
 }
 
 impl fmt::Debug for ClientIdentity {
@@ -62,7 +59,7 @@ pub enum Alpn {
 }
 
 impl Alpn {
-    fn protocols(self) -> Vec<Vec<u8>> {
+    pub(super) fn protocols(self) -> Vec<Vec<u8>> {
         match self {
             Self::None => vec![],
             Self::Http1 => vec![b"http/1.1".to_vec()],
@@ -72,7 +69,7 @@ impl Alpn {
     }
 }
 
-/// How a probe speaks TLS; [`Dialler::tls_config`] turns it into a client configuration.
+/// How a probe speaks TLS; [`Dialler::tls_config`](super::Dialler::tls_config) turns it into a client configuration.
 #[derive(Debug, Clone)]
 pub struct TlsProfile {
     /// What chains are verified against.
@@ -100,7 +97,7 @@ impl Default for TlsProfile {
 pub(super) struct SystemRoots(OnceLock<Result<Arc<RootCertStore>, String>>);
 
 impl SystemRoots {
-    fn get(&self) -> Result<Arc<RootCertStore>, Failure> {
+    pub(super) fn get(&self) -> Result<Arc<RootCertStore>, Failure> {
         self.0
             .get_or_init(load_system)
             .clone()
@@ -118,177 +115,6 @@ fn load_system() -> Result<Arc<RootCertStore>, String> {
         );
     }
     Ok(Arc::new(store))
-}
-
-impl Dialler {
-    /// The root store behind `roots`.
-    ///
-    /// # Errors
-    /// A probe error when this system has no roots.
-    pub fn root_store(&self, roots: &Roots) -> Result<Arc<RootCertStore>, Failure> {
-        match roots {
-            Roots::System => self.roots.get(),
-            Roots::Bundle(store) => Ok(Arc::clone(store)),
-        }
-    }
-
-    /// A client configuration that refuses what it cannot verify.
-    ///
-    /// # Errors
-    /// A probe error when roots or identity cannot be used.
-    pub fn tls_config(&self, profile: &TlsProfile) -> Result<Arc<ClientConfig>, Failure> {
-        let roots = self.root_store(&profile.roots)?;
-        let builder = ClientConfig::builder_with_protocol_versions(profile.versions)
-            .with_root_certificates(roots);
-        let mut config = with_identity(builder, profile.identity.as_deref())?;
-        config.alpn_protocols = profile.alpn.protocols();
-        Ok(Arc::new(config))
-    }
-
-    /// A client configuration that completes the handshake whatever the certificate is, with
-    /// the verifier that records chain and verdict. Never send anything secret over it.
-    ///
-    /// # Errors
-    /// A probe error when roots or identity cannot be used.
-    pub fn recording_tls_config(
-        &self,
-        profile: &TlsProfile,
-    ) -> Result<(Arc<ClientConfig>, Arc<RecordingVerifier>), Failure> {
-        let roots = self.root_store(&profile.roots)?;
-        let verifier = Arc::new(RecordingVerifier::new(roots)?);
-        let as_dyn: Arc<dyn ServerCertVerifier> = Arc::clone(&verifier) as _;
-        let builder = ClientConfig::builder_with_protocol_versions(profile.versions)
-            .dangerous()
-            .with_custom_certificate_verifier(as_dyn);
-        let mut config = with_identity(builder, profile.identity.as_deref())?;
-        config.alpn_protocols = profile.alpn.protocols();
-        // A resumed session shows no certificates.
-        config.resumption = rustls::client::Resumption::disabled();
-        Ok((Arc::new(config), verifier))
-    }
-}
-
-fn with_identity(
-    builder: rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>,
-    identity: Option<&ClientIdentity>,
-) -> Result<ClientConfig, Failure> {
-    match identity {
-        None => Ok(builder.with_no_client_auth()),
-        Some(identity) => builder
-            .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-            .map_err(|error| Failure::probe(format!("client certificate: {error}"))),
-    }
-}
-
-/// What the peer presented in one handshake, and what was made of it.
-#[derive(Debug, Clone)]
-pub struct PeerChain {
-    /// The certificates as sent, leaf first.
-    pub certificates: Vec<CertificateDer<'static>>,
-    /// The stapled OCSP response; empty when there was none.
-    pub ocsp_response: Vec<u8>,
-    /// Why the chain with this name is not trusted; `None` when it is.
-    pub error: Option<rustls::Error>,
-    /// Whether the peer went on to prove, by a signature, that it holds the key of the leaf.
-    pub key_proven: bool,
-}
-
-/// Verifies like webpki does, and keeps chain and verdict even when the verdict is no. Signatures
-/// of the handshake itself are still required: they prove that the peer holds the key.
-pub struct RecordingVerifier {
-    inner: Arc<WebPkiServerVerifier>,
-    seen: Mutex<Option<PeerChain>>,
-}
-
-impl RecordingVerifier {
-    fn new(roots: Arc<RootCertStore>) -> Result<Self, Failure> {
-        let inner = WebPkiServerVerifier::builder(roots)
-            .build()
-            .map_err(|error| Failure::probe(format!("certificate verifier: {error}")))?;
-        Ok(Self {
-            inner,
-            seen: Mutex::new(None),
-        })
-    }
-
-    /// What the last handshake showed; `None` when it did not get as far as a certificate.
-    pub fn take(&self) -> Option<PeerChain> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-    }
-
-    fn key_proven(&self) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(chain) = seen.as_mut() {
-            chain.key_proven = true;
-        }
-    }
-}
-
-impl fmt::Debug for RecordingVerifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RecordingVerifier")
-    }
-}
-
-impl ServerCertVerifier for RecordingVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.inner.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
-        let mut certificates = vec![end_entity.clone().into_owned()];
-        certificates.extend(intermediates.iter().map(|c| c.clone().into_owned()));
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(PeerChain {
-            certificates,
-            ocsp_response: ocsp_response.to_vec(),
-            error: verdict.err(),
-            key_proven: false,
-        });
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let valid = self
-            .inner
-            .verify_tls12_signature(message, cert, signature)?;
-        self.key_proven();
-        Ok(valid)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let valid = self
-            .inner
-            .verify_tls13_signature(message, cert, signature)?;
-        self.key_proven();
-        Ok(valid)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
 }
 
 /// Reads a PEM bundle of CA certificates.

@@ -11,13 +11,11 @@ use cel::parser::Parser;
 
 use super::ExprError;
 use super::ir::{MacroKind, Operator};
-use super::syntax::syntax_error;
+use super::syntax::{MAX_BRACKETS, is_word, syntax_error};
 use super::text::{ceil_boundary, floor_boundary};
 
 /// Longer rules belong into several: each then has its own verdict.
 const MAX_SOURCE_BYTES: usize = 4096;
-/// Brackets within brackets.
-pub(super) const MAX_BRACKETS: u16 = 48;
 /// Levels of the tree: what walks it later is recursive.
 const MAX_DEPTH: usize = 96;
 
@@ -89,10 +87,6 @@ pub(super) fn parse(source: &str) -> Result<Tree, ExprError> {
         Ok((expr, info)) => Lowering { source, info }.lower(&expr, 0),
         Err(errors) => Err(syntax_error(source, errors.errors.first())),
     }
-}
-
-pub(super) const fn is_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
 }
 
 struct Lowering<'s> {

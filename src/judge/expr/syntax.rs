@@ -5,8 +5,15 @@ use std::ops::Range;
 use cel::parser::ParseError;
 
 use super::ExprError;
-use super::parse::{MAX_BRACKETS, is_word};
 use super::text::floor_boundary;
+
+/// Brackets within brackets.
+pub(super) const MAX_BRACKETS: u16 = 48;
+
+/// Whether a character can be part of a name.
+pub(super) const fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
 
 /// What follows the first syntax error is mostly its echo, so that one alone is told.
 pub(super) fn syntax_error(source: &str, error: Option<&ParseError>) -> ExprError {
