@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use probe::evidence::Outcome;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::lab::{Attempt, Hostile, Run, Server, attempt, free_port, wrong_params};
 
@@ -439,6 +439,7 @@ async fn another_address_of_the_name_is_tried() {
     let port = listener.local_addr().unwrap().port();
     let serving = async {
         let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read(&mut [0; 1024]).await.unwrap();
         let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nv6";
         stream.write_all(response).await.unwrap();
         stream
@@ -759,4 +760,26 @@ fn secrets_appear_nowhere_in_a_verdict() {
     ] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
+}
+
+#[test]
+fn an_address_that_is_down_is_passed_over() {
+    let listener = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // An answer that comes before its request is no HTTP.
+        std::io::Read::read(&mut stream, &mut [0; 1024]).unwrap();
+        let response = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        std::io::Write::write_all(&mut stream, response).unwrap();
+    });
+    let config =
+        format!("[[probe]]\nid = 'a'\nkind = 'http'\nurl = 'http://twins.example:{port}/'\n");
+    let hosts = "127.0.0.1 twins.example\n127.0.0.2 twins.example\n";
+    let verdict = Run::with_hosts(&config, hosts).once();
+    assert_eq!(verdict.result("a/status"), "pass");
+    assert_eq!(
+        verdict.facts("a")["remote_address"],
+        format!("127.0.0.2:{port}")
+    );
 }

@@ -246,15 +246,38 @@ fn built_in_rules_pass_fail_and_are_unknown() {
 
 #[test]
 fn a_name_of_which_one_address_is_down_warns() {
-    // Both are addresses of this host's name in the hosts file; one port listens on 127.0.0.1 alone.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let config = format!(
-        "[[probe]]\nid = 'one'\nkind = 'tcp'\nhost = '127.0.0.1'\nport = {port}\n\
-         [[probe]]\nid = 'local'\nkind = 'tcp'\nhost = 'localhost'\nport = {port}\n"
+    let listen = |address: &str| std::net::TcpListener::bind((address, 0)).unwrap();
+    let (one, all) = (listen("127.0.0.1"), listen("0.0.0.0"));
+    let port = |listener: &std::net::TcpListener| listener.local_addr().unwrap().port();
+    let probe = |id: &str, host: &str, port: u16, more: &str| {
+        format!("[[probe]]\nid = '{id}'\nkind = 'tcp'\nhost = '{host}'\nport = {port}\n{more}")
+    };
+    let closed = format!(
+        "expect = 'closed'\ncontrol = 'twins.example:{}'\n",
+        port(&all)
     );
-    let verdict = Run::with_config(&config).once();
-    assert_eq!(verdict.result("one/every-address"), "na");
-    assert_eq!(verdict.result("local/state"), "pass");
+    let config = [
+        probe("half", "twins.example", port(&one), ""),
+        probe("whole", "twins.example", port(&all), ""),
+        probe("single", "127.0.0.1", port(&one), ""),
+        probe("local", "localhost", port(&one), ""),
+        probe("exposed", "twins.example", port(&one), &closed),
+    ]
+    .concat();
+    let hosts =
+        "127.0.0.1 localhost\n::1 localhost\n127.0.0.1 twins.example\n127.0.0.2 twins.example\n";
+    let verdict = Run::with_hosts(&config, hosts).once();
+    assert_eq!(verdict.result("half/state"), "pass");
+    assert_eq!(verdict.result("half/every-address"), "warn");
+    assert_eq!(verdict.item("half")["result"], "warn");
+    let reason = verdict.rule("half/every-address")["reason"]
+        .as_str()
+        .unwrap();
+    assert!(reason.contains("127.0.0.2"), "{reason}");
+    assert_eq!(verdict.result("whole/every-address"), "pass");
+    assert_eq!(verdict.result("single/every-address"), "na");
+    assert_eq!(verdict.item("single")["result"], "pass");
     assert_eq!(verdict.item("local")["result"], "pass");
+    // One open address of a name that must be closed is enough.
+    assert_eq!(verdict.result("exposed/state"), "fail");
 }

@@ -288,7 +288,14 @@ async fn break_body(peer: &mut impl Peer, path: &str) -> std::io::Result<()> {
         }
         "/body-endless-chunks" => {
             send(peer, &format!("{OK}transfer-encoding: chunked\r\n\r\n")).await?;
-            flood(peer, b"1\r\nx\r\n".repeat(4096).as_slice(), usize::MAX).await
+            flood(
+                peer,
+                b"20\r\nthirty-two bytes in every chunk.\r\n"
+                    .repeat(1024)
+                    .as_slice(),
+                usize::MAX,
+            )
+            .await
         }
         "/body-gzip" => encoded(peer, "gzip", &gzip(b"plain text")).await,
         "/body-gzip-bomb" => encoded(peer, "gzip", &GZIP_BOMB).await,

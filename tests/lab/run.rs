@@ -26,6 +26,22 @@ impl Run {
         Self { dir, command }
     }
 
+    /// The same where `hosts` is the hosts file of the system: names with the addresses that a
+    /// test wants, in a mount namespace of their own.
+    pub fn with_hosts(config: &str, hosts: &str) -> Self {
+        let mut run = Self::with_config(config).file("hosts", hosts);
+        let mut command = Command::new(super::process::require("unshare"));
+        command
+            .args(["--map-root-user", "--mount", "sh", "-c"])
+            .arg("mount --bind hosts /etc/hosts && exec \"$0\" \"$@\"")
+            .arg(run.command.get_program())
+            .current_dir(run.dir.path())
+            .env_clear()
+            .stdin(Stdio::null());
+        run.command = command;
+        run
+    }
+
     /// The directory it runs in.
     pub fn dir(&self) -> &Path {
         self.dir.path()

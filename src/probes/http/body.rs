@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
+use tokio::task::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 use super::decode::{Encoding, Received, Stop};
@@ -50,25 +51,26 @@ enum End {
 }
 
 async fn receive(exchange: &mut Exchange, received: &mut Received, deadline: Instant) -> End {
-    loop {
-        // Data that is always there would never let the timer below run.
-        if Instant::now() >= deadline {
-            return End::TimedOut;
-        }
-        let frame = exchange.driver.alongside(exchange.body.frame());
-        match timeout_at(deadline, frame).await {
-            Err(_) => return End::TimedOut,
-            Ok(None) => return End::Complete,
-            Ok(Some(Err(error))) => return End::Broken(describe(&error)),
-            Ok(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data()
-                    && let Err(stop) = received.push(&data)
-                {
-                    return End::Stopped(stop);
+    let reading = async {
+        // Data that is always there would never let the timer outside run.
+        while Instant::now() < deadline {
+            // A target that floods tiny chunks must not keep this thread from other probes.
+            consume_budget().await;
+            match exchange.driver.alongside(exchange.body.frame()).await {
+                None => return End::Complete,
+                Some(Err(error)) => return End::Broken(describe(&error)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data()
+                        && let Err(stop) = received.push(&data)
+                    {
+                        return End::Stopped(stop);
+                    }
                 }
             }
         }
-    }
+        End::TimedOut
+    };
+    timeout_at(deadline, reading).await.unwrap_or(End::TimedOut)
 }
 
 fn conclude(end: End, received: Received, encoding: &Encoding, status: StatusCode) -> Body {
