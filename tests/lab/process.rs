@@ -69,14 +69,27 @@ impl Server {
 
     /// Waits until its TCP port accepts; panics with its log when it does not within 20 s.
     pub fn wait_for(&mut self, port: u16) {
+        self.wait_until(&format!("listen on {port}"), |_| {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+    }
+
+    /// Waits until it has printed `text`; panics with its log when it has not within 20 s.
+    pub fn wait_for_log(&mut self, text: &str) {
+        self.wait_until(&format!("print {text:?}"), |server| {
+            server.log().contains(text)
+        });
+    }
+
+    fn wait_until(&mut self, what: &str, ready: impl Fn(&Self) -> bool) {
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while !ready(self) {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("{} ended with {status}:\n{}", self.name, self.log());
             }
             assert!(
                 begun.elapsed() < Duration::from_secs(20),
-                "{} does not listen on {port}:\n{}",
+                "{} does not {what}:\n{}",
                 self.name,
                 self.log()
             );

@@ -1,0 +1,258 @@
+//! BIND as authoritative server with signed and broken-signed zones, and unbound as the resolver
+//! that validates them.
+
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::process::{Server, free_port, require};
+
+/// For how long the signatures of a zone hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    /// The zone is not signed.
+    Never,
+    /// For a month from now.
+    Lasting,
+    /// For another day.
+    OneDay,
+    /// They expired in February 2025.
+    Expired,
+}
+
+/// A zone and the records behind its SOA.
+pub struct Zone {
+    name: &'static str,
+    serial: u32,
+    signed: Signed,
+    records: String,
+}
+
+impl Zone {
+    /// A zone with serial 1 whose one name server is `ns1` on 127.0.0.1.
+    pub fn new(name: &'static str, records: &str) -> Self {
+        Self {
+            name,
+            serial: 1,
+            signed: Signed::Never,
+            records: format!("@ NS ns1\nns1 A 127.0.0.1\n{records}\n"),
+        }
+    }
+
+    /// A zone that names its servers itself.
+    pub fn bare(name: &'static str, records: &str) -> Self {
+        Self {
+            records: format!("{records}\n"),
+            ..Self::new(name, "")
+        }
+    }
+
+    /// Another serial.
+    #[must_use]
+    pub fn serial(mut self, serial: u32) -> Self {
+        self.serial = serial;
+        self
+    }
+
+    /// Signs it.
+    #[must_use]
+    pub fn signed(mut self, signed: Signed) -> Self {
+        self.signed = signed;
+        self
+    }
+
+    fn write(&self, dir: &Path) {
+        let Self {
+            name,
+            serial,
+            records,
+            ..
+        } = self;
+        let text = format!("$TTL 300\n@ SOA ns1 admin {serial} 3600 600 86400 60\n{records}");
+        std::fs::write(dir.join(name), text).expect("write a zone");
+        let validity: &[&str] = match self.signed {
+            Signed::Never => return,
+            Signed::Lasting => &["-e", "now+2592000"],
+            Signed::OneDay => &["-e", "now+86400"],
+            Signed::Expired => &["-s", "20250101000000", "-e", "20250201000000"],
+        };
+        let key = ["-q", "-a", "ECDSAP256SHA256", "-K", "."];
+        run(
+            dir,
+            "dnssec-keygen",
+            &[&key[..], &["-f", "KSK", name]].concat(),
+        );
+        run(dir, "dnssec-keygen", &[&key[..], &[name]].concat());
+        let sign = ["-q", "-P", "-S", "-K", ".", "-o", name, "-f", "signed"];
+        run(
+            dir,
+            "dnssec-signzone",
+            &[&sign[..], validity, &[name]].concat(),
+        );
+        std::fs::rename(dir.join("signed"), dir.join(name)).expect("replace the zone");
+    }
+}
+
+/// The certificate and key of BIND's encrypted ports, and the CA behind it.
+pub struct Certificate {
+    /// The CA's certificate, PEM.
+    pub ca_file: PathBuf,
+    /// The server's certificate, PEM.
+    pub cert_file: PathBuf,
+    /// Its key, PEM.
+    pub key_file: PathBuf,
+}
+
+impl Certificate {
+    /// A certificate for `name`, signed by a CA of its own.
+    pub fn issue(dir: &Path, name: &str) -> Self {
+        let ca_key = rcgen::KeyPair::generate().expect("generate the CA's key");
+        let mut ca = rcgen::CertificateParams::new(Vec::new()).expect("the CA's parameters");
+        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca_cert = ca.self_signed(&ca_key).expect("sign the CA");
+        let issuer = rcgen::Issuer::new(ca, ca_key);
+        let key = rcgen::KeyPair::generate().expect("generate a key");
+        let cert = rcgen::CertificateParams::new(vec![name.to_owned()])
+            .and_then(|params| params.signed_by(&key, &issuer))
+            .expect("sign the certificate");
+        let write = |file: &str, pem: String| {
+            let path = dir.join(file);
+            std::fs::write(&path, pem).expect("write PEM");
+            path
+        };
+        Self {
+            ca_file: write("ca.pem", ca_cert.pem()),
+            cert_file: write("cert.pem", cert.pem()),
+            key_file: write("key.pem", key.serialize_pem()),
+        }
+    }
+}
+
+/// A running BIND; it stops when dropped.
+pub struct Bind {
+    dir: TempDir,
+    /// The port for UDP and TCP.
+    pub port: u16,
+    /// The port for DNS over TLS.
+    pub tls_port: u16,
+    /// The port for DNS over HTTPS, HTTP/2 alone.
+    pub https_port: u16,
+    /// Its certificate is for `dns.test`.
+    pub certificate: Certificate,
+    _server: Server,
+}
+
+impl Bind {
+    /// BIND on 127.0.0.1 with these zones.
+    pub fn start(zones: &[Zone]) -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST, free_port(), zones)
+    }
+
+    /// BIND on an address and port with these zones.
+    pub fn start_at(address: Ipv4Addr, port: u16, zones: &[Zone]) -> Self {
+        let dir = TempDir::new().expect("temporary directory");
+        let path = dir.path();
+        let certificate = Certificate::issue(path, "dns.test");
+        let (tls_port, https_port) = (free_port(), free_port());
+        let mut conf = format!(
+            "options {{\n directory \"{0}\";\n pid-file \"named.pid\";\n session-keyfile \"session.key\";\n \
+             managed-keys-directory \"{0}\";\n listen-on port {port} {{ {address}; }};\n \
+             listen-on port {tls_port} tls local {{ {address}; }};\n \
+             listen-on port {https_port} tls local http local {{ {address}; }};\n \
+             listen-on-v6 {{ none; }};\n recursion no;\n dnssec-validation no;\n \
+             empty-zones-enable no;\n minimal-responses yes;\n}};\ncontrols {{ }};\n\
+             tls local {{ cert-file \"cert.pem\"; key-file \"key.pem\"; }};\n\
+             http local {{ endpoints {{ \"/dns-query\"; }}; }};\n",
+            path.display()
+        );
+        for zone in zones {
+            zone.write(path);
+            let name = zone.name;
+            writeln!(
+                conf,
+                "zone \"{name}\" {{ type primary; file \"{name}\"; }};"
+            )
+            .expect("text");
+        }
+        std::fs::write(path.join("named.conf"), conf).expect("write named.conf");
+        let args = ["-g", "-n", "1", "-c", "named.conf"];
+        let mut server = Server::start(path, "named", "named", &args);
+        // It listens before its zones are loaded, and answers SERVFAIL meanwhile.
+        server.wait_for_log("all zones loaded");
+        Self {
+            dir,
+            port,
+            tls_port,
+            https_port,
+            certificate,
+            _server: server,
+        }
+    }
+
+    /// The trust anchor of a signed zone.
+    fn anchor(&self, zone: &str) -> String {
+        let file = self.dir.path().join(format!("dsset-{zone}."));
+        std::fs::read_to_string(file).expect("read the trust anchor")
+    }
+}
+
+/// A running unbound; it stops when dropped.
+pub struct Unbound {
+    /// The port for UDP and TCP.
+    pub port: u16,
+    _server: Server,
+    _dir: TempDir,
+}
+
+impl Unbound {
+    /// A resolver that asks `bind` about `zones`, and trusts the keys of those that are `signed`.
+    pub fn start(bind: &Bind, zones: &[&str], signed: &[&str]) -> Self {
+        let dir = TempDir::new().expect("temporary directory");
+        let path = dir.path();
+        let port = free_port();
+        let mut conf = format!(
+            "server:\n directory: \"{0}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"{0}/unbound.pid\"\n \
+             interface: 127.0.0.1@{port}\n do-ip6: no\n do-daemonize: no\n use-syslog: no\n \
+             do-not-query-localhost: no\n num-threads: 1\n ede: yes\n local-zone: \"test.\" nodefault\n",
+            path.display()
+        );
+        for zone in signed {
+            for line in bind.anchor(zone).lines() {
+                writeln!(conf, " trust-anchor: \"{line}\"").expect("text");
+            }
+        }
+        conf.push_str("remote-control:\n control-enable: no\n");
+        for zone in zones {
+            let upstream = bind.port;
+            writeln!(
+                conf,
+                "stub-zone:\n name: \"{zone}.\"\n stub-addr: 127.0.0.1@{upstream}"
+            )
+            .expect("text");
+        }
+        std::fs::write(path.join("unbound.conf"), conf).expect("write unbound.conf");
+        let mut server = Server::start(path, "unbound", "unbound", &["-d", "-c", "unbound.conf"]);
+        server.wait_for(port);
+        Self {
+            port,
+            _server: server,
+            _dir: dir,
+        }
+    }
+}
+
+fn run(dir: &Path, program: &str, args: &[&str]) {
+    let output = Command::new(require(program))
+        .args(args)
+        .current_dir(dir)
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(
+        output.status.success(),
+        "{program} {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
