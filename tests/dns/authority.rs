@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use serde_json::json;
 
 use super::run;
-use crate::lab::{Bind, Zone, free_port};
+use crate::lab::{Bind, Unbound, Zone, free_port};
 
 const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -19,12 +19,12 @@ fn zone(serial: u32, records: &str) -> Zone {
 }
 
 /// The two servers, on one port.
-fn pair(first: Zone, second: Option<Zone>) -> (Bind, Bind) {
+fn pair(first: Zone, second: Option<Zone>) -> (Bind, Unbound) {
     let port = free_port();
     let second: Vec<Zone> = second.into_iter().collect();
     (
         Bind::start_at(Ipv4Addr::LOCALHOST, port, &[first]),
-        Bind::start_at(SECOND, port, &second),
+        Unbound::authority(SECOND, port, &second),
     )
 }
 
@@ -127,10 +127,10 @@ fn an_alias_out_of_the_zone_agrees() {
         Zone::new("plain.test", "www CNAME www.other.test."),
         Zone::new("other.test", "www A 192.0.2.1"),
     ]);
-    let only = Bind::start(&[Zone::new("plain.test", "www CNAME www.other.test.")]);
+    let unbound = Unbound::start(&bind, &["plain.test", "other.test"], &[]);
     let verdict = run(&format!(
         "name = \"www.plain.test\"\nresolvers = [\"127.0.0.1:{}\"]\nauthoritative = [\"127.0.0.1:{}\"]",
-        bind.port, only.port
+        unbound.port, bind.port
     ));
     assert_eq!(verdict.facts("d")["answers"], json!(["192.0.2.1"]));
     assert_eq!(verdict.result("d/authoritative-agree"), "pass");

@@ -213,18 +213,12 @@ impl Unbound {
         let dir = TempDir::new().expect("temporary directory");
         let path = dir.path();
         let port = free_port();
-        let mut conf = format!(
-            "server:\n directory: \"{0}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"{0}/unbound.pid\"\n \
-             interface: 127.0.0.1@{port}\n do-ip6: no\n do-daemonize: no\n use-syslog: no\n \
-             do-not-query-localhost: no\n num-threads: 1\n ede: yes\n local-zone: \"test.\" nodefault\n",
-            path.display()
-        );
+        let mut conf = unbound_conf(path, Ipv4Addr::LOCALHOST, port);
         for zone in signed {
             for line in bind.anchor(zone).lines() {
                 writeln!(conf, " trust-anchor: \"{line}\"").expect("text");
             }
         }
-        conf.push_str("remote-control:\n control-enable: no\n");
         for zone in zones {
             let upstream = bind.port;
             writeln!(
@@ -233,15 +227,48 @@ impl Unbound {
             )
             .expect("text");
         }
+        Self::spawn(dir, Ipv4Addr::LOCALHOST, port, &conf)
+    }
+
+    /// A second authoritative server: unlike BIND it listens on any loopback address.
+    pub fn authority(address: Ipv4Addr, port: u16, zones: &[Zone]) -> Self {
+        let dir = TempDir::new().expect("temporary directory");
+        let mut conf = unbound_conf(dir.path(), address, port);
+        for zone in zones {
+            zone.write(dir.path());
+            writeln!(
+                conf,
+                "auth-zone:\n name: \"{0}.\"\n zonefile: \"{0}\"\n for-downstream: yes\n for-upstream: no",
+                zone.name
+            )
+            .expect("text");
+        }
+        Self::spawn(dir, address, port, &conf)
+    }
+
+    fn spawn(dir: TempDir, address: Ipv4Addr, port: u16, conf: &str) -> Self {
+        let path = dir.path();
         std::fs::write(path.join("unbound.conf"), conf).expect("write unbound.conf");
-        let mut server = Server::start(path, "unbound", "unbound", &["-d", "-c", "unbound.conf"]);
-        server.wait_for(port);
+        let args = ["-d", "-c", "unbound.conf"];
+        let mut server = Server::start(path, "unbound", "unbound", &args);
+        server.wait_for_address((address, port).into());
         Self {
             port,
             _server: server,
             _dir: dir,
         }
     }
+}
+
+/// A resolver that keeps to its directory and talks to loopback alone; ends in the server clause.
+fn unbound_conf(dir: &Path, address: Ipv4Addr, port: u16) -> String {
+    format!(
+        "remote-control:\n control-enable: no\nserver:\n directory: \"{0}\"\n chroot: \"\"\n \
+         username: \"\"\n pidfile: \"{0}/unbound.pid\"\n interface: {address}@{port}\n do-ip6: no\n \
+         do-daemonize: no\n use-syslog: no\n do-not-query-localhost: no\n num-threads: 1\n ede: yes\n \
+         local-zone: \"test.\" nodefault\n",
+        dir.display()
+    )
 }
 
 fn run(dir: &Path, program: &str, args: &[&str]) {

@@ -1,6 +1,6 @@
 //! Child processes that end with the test.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -69,8 +69,13 @@ impl Server {
 
     /// Waits until its TCP port accepts; panics with its log when it does not within 20 s.
     pub fn wait_for(&mut self, port: u16) {
-        self.wait_until(&format!("listen on {port}"), |_| {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        self.wait_for_address(([127, 0, 0, 1], port).into());
+    }
+
+    /// The same for any address.
+    pub fn wait_for_address(&mut self, address: SocketAddr) {
+        self.wait_until(&format!("listen on {address}"), |_| {
+            TcpStream::connect(address).is_ok()
         });
     }
 

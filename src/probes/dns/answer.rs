@@ -32,6 +32,10 @@ pub(super) enum Reject {
 
 /// What one server said.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the bits of a header"
+)]
 pub(super) struct Answer {
     pub rcode: Rcode,
     pub state: State,

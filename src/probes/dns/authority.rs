@@ -70,9 +70,12 @@ fn answered(authority: &Authority, reply: Reply, view: &View<'_>) -> AuthorityAn
     } else {
         not_seen.clone().into()
     };
-    let seen = |list: Vec<String>| match says {
-        true => Observed::Value(list),
-        false => Observed::Unknown(not_seen.clone()),
+    let seen = |list: Vec<String>| {
+        if says {
+            Observed::Value(list)
+        } else {
+            Observed::Unknown(not_seen.clone())
+        }
     };
     AuthorityAnswer {
         server: authority.server.clone(),

@@ -41,9 +41,12 @@ fn answered(resolver: String, asked: &Asked, reply: &Reply) -> ResolverAnswer {
         why: UnknownWhy::NotObserved,
         detail: format!("the resolver {}", answer.state),
     };
-    let seen = |list: &Vec<String>| match about_data && answer.state != State::Referral {
-        true => Observed::Value(list.clone()),
-        false => Observed::Unknown(not_seen()),
+    let seen = |list: &Vec<String>| {
+        if about_data && answer.state != State::Referral {
+            Observed::Value(list.clone())
+        } else {
+            Observed::Unknown(not_seen())
+        }
     };
     ResolverAnswer {
         resolver,
@@ -197,17 +200,133 @@ pub(super) fn first_expiry(
         .filter_map(|asked| asked.result.as_ref().ok())
         .flat_map(|reply| &reply.answer.signatures)
         .map(|expiry| expires_at(*expiry, now));
-    match expiries.min() {
-        Some(first) => (
-            Observed::Value(first),
-            Observed::Value(days_left(first, now)),
-        ),
-        None => {
-            let unknown = Unknown {
-                why: UnknownWhy::NotApplicable,
-                detail: "no signature came with the records".to_owned(),
-            };
-            (unknown.clone().into(), unknown.into())
+    if let Some(first) = expiries.min() {
+        let days = days_left(first, now);
+        return (Observed::Value(first), Observed::Value(days));
+    }
+    let unknown = Unknown {
+        why: UnknownWhy::NotApplicable,
+        detail: "no signature came with the records".to_owned(),
+    };
+    (unknown.clone().into(), unknown.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::probes::dns::answer::read_answer;
+    use crate::probes::dns::name::parse_name;
+    use crate::probes::dns::question::Question;
+    use crate::probes::dns::server::Transport;
+    use hickory_proto::op::{Message, OpCode, Query, ResponseCode};
+    use hickory_proto::rr::rdata::A;
+    use hickory_proto::rr::{RData, Record, RecordType};
+
+    fn asked(result: Result<Reply, NoAnswer>) -> Asked {
+        let endpoint = Endpoint::plain(Transport::Udp, ([127, 0, 0, 1], 53).into());
+        let withheld = match &result {
+            Ok(_) => Observed::Value(false),
+            Err(error) => error.as_unknown().into(),
+        };
+        Asked {
+            server: endpoint.server.clone(),
+            endpoint: Some(endpoint),
+            result,
+            withheld,
         }
+    }
+
+    fn gives(code: ResponseCode, addresses: &[u8]) -> Asked {
+        let name = parse_name("www.example.com").unwrap();
+        let mut message = Message::response(1, OpCode::Query);
+        message.metadata.response_code = code;
+        message.add_query(Query::query(name.clone(), RecordType::A));
+        for last in addresses {
+            let data = RData::A(A::new(192, 0, 2, *last));
+            message.add_answer(Record::from_rdata(name.clone(), 60, data));
+        }
+        let question = Question::to_resolver(&name, RecordType::A);
+        asked(Ok(Reply {
+            answer: read_answer(&message.to_vec().unwrap(), 1, &question).unwrap(),
+            transport: Transport::Udp,
+            rtt: Duration::from_millis(1),
+        }))
+    }
+
+    fn silent() -> Asked {
+        asked(Err(NoAnswer::new(
+            State::Timeout,
+            Transport::Udp,
+            "nothing came",
+        )))
+    }
+
+    fn entries(asked: &[Asked], fallback: bool) -> Vec<ResolverAnswer> {
+        asked.iter().map(|asked| entry(asked, fallback)).collect()
+    }
+
+    fn answers(entries: &[ResolverAnswer]) -> Observed<Vec<String>> {
+        agreed(entries, |resolver| resolver.answers.clone())
+    }
+
+    fn why<T>(observed: &Observed<T>) -> Option<UnknownWhy> {
+        match observed {
+            Observed::Value(_) => None,
+            Observed::Unknown(unknown) => Some(unknown.why),
+        }
+    }
+
+    #[test]
+    fn one_of_the_systems_resolvers_is_enough() {
+        let both = [silent(), gives(ResponseCode::NoError, &[1])];
+        let system = entries(&both, true);
+        assert!(system[0].silent_fallback && !system[1].silent_fallback);
+        let expected = vec!["192.0.2.1".to_owned()];
+        assert_eq!(answers(&system), Observed::Value(expected));
+        assert_eq!(distinct_answers(&system), Observed::Value(1));
+        assert_eq!(lowest_ttl(&system), Observed::Value(60));
+
+        let named = entries(&both, false);
+        assert_eq!(why(&answers(&named)), Some(UnknownWhy::TimedOut));
+        assert_eq!(why(&distinct_answers(&named)), Some(UnknownWhy::TimedOut));
+        assert_eq!(why(&lowest_ttl(&named)), Some(UnknownWhy::TimedOut));
+    }
+
+    #[test]
+    fn sets_are_compared_without_their_order() {
+        let same = [
+            gives(ResponseCode::NoError, &[1, 2]),
+            gives(ResponseCode::NoError, &[2, 1]),
+        ];
+        assert_eq!(distinct_answers(&entries(&same, false)), Observed::Value(1));
+        let other = [
+            gives(ResponseCode::NoError, &[1, 2]),
+            gives(ResponseCode::NoError, &[1]),
+            silent(),
+        ];
+        let other = entries(&other, false);
+        assert_eq!(distinct_answers(&other), Observed::Value(2));
+        assert_eq!(why(&answers(&other)), Some(UnknownWhy::Inconsistent));
+    }
+
+    #[test]
+    fn a_missing_name_and_a_missing_record_differ() {
+        let both = [
+            gives(ResponseCode::NXDomain, &[]),
+            gives(ResponseCode::NoError, &[]),
+        ];
+        let both = entries(&both, false);
+        assert_eq!(distinct_answers(&both), Observed::Value(2));
+        assert_eq!(answers(&both), Observed::Value(Vec::new()));
+        let rcode = agreed(&both, |resolver| resolver.rcode.clone());
+        assert_eq!(why(&rcode), Some(UnknownWhy::Inconsistent));
+    }
+
+    #[test]
+    fn a_refusal_has_no_answers_at_all() {
+        let one = entries(&[gives(ResponseCode::Refused, &[1])], false);
+        assert_eq!(why(&answers(&one)), Some(UnknownWhy::NotObserved));
     }
 }

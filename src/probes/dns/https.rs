@@ -25,7 +25,7 @@ use crate::probes::Context;
 const MEDIA_TYPE: &str = "application/dns-message";
 /// The largest DNS message.
 const MAX_MESSAGE_BYTES: usize = 65_535;
-const MAX_HEADER_BYTES: usize = 16 * 1024;
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// RFC 8484, 4.1: the same id each time, so that the same question is the same request.
 const ID: u16 = 0;
 
@@ -85,7 +85,7 @@ async fn over_http2(
         message,
     )?;
     let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
-        .max_header_list_size(MAX_HEADER_BYTES as u32)
+        .max_header_list_size(MAX_HEADER_BYTES)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(describe(&error)))?;
@@ -105,7 +105,7 @@ async fn over_http1(
         .map_err(|_| broken("the host cannot be written in a header"))?;
     request.headers_mut().insert(HOST, host);
     let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(MAX_HEADER_BYTES)
+        .max_buf_size(MAX_HEADER_BYTES as usize)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(describe(&error)))?;

@@ -153,6 +153,19 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::FactSchema;
+    use crate::judge::expr::Program;
+    use crate::probes::dns::facts::Facts;
+
+    #[test]
+    fn every_expression_fits_the_facts() {
+        let schema = FactSchema::of::<Facts>().unwrap();
+        for rule in RULES {
+            for expr in [Some(rule.expr), rule.applies].into_iter().flatten() {
+                Program::compile(expr, &schema).unwrap_or_else(|error| panic!("{expr}: {error:?}"));
+            }
+        }
+    }
 
     #[test]
     fn names_are_unique_and_kebab_case() {

@@ -114,8 +114,9 @@ async fn ask_once(
     let reply = match transport {
         Transport::Udp => udp(ctx, endpoint.address, question, deadline).await?,
         Transport::Tcp => tcp(ctx, endpoint.address, question, deadline).await?,
-        Transport::Tls => tls(ctx, endpoint, roots, question, deadline).await?,
-        Transport::Https => https::ask(ctx, endpoint, roots, question, deadline).await?,
+        // Boxed: few resolvers need the buffers of a TLS handshake, and every probe would carry them.
+        Transport::Tls => Box::pin(tls(ctx, endpoint, roots, question, deadline)).await?,
+        Transport::Https => Box::pin(https::ask(ctx, endpoint, roots, question, deadline)).await?,
     };
     if !reply.answer.truncated {
         return Ok(reply);
