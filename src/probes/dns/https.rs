@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -131,8 +131,7 @@ async fn read(response: Result<Response<Incoming>, hyper::Error>) -> Result<Vec<
     if response.status() != StatusCode::OK {
         return Err(broken(format!("HTTP status {}", response.status())));
     }
-    let media_type = response.headers().get(CONTENT_TYPE);
-    if media_type.is_none_or(|value| value != MEDIA_TYPE) {
+    if !is_dns_message(response.headers().get(CONTENT_TYPE)) {
         return Err(broken(format!("the content is not {MEDIA_TYPE}")));
     }
     let mut body = response.into_body();
@@ -147,6 +146,14 @@ async fn read(response: Result<Response<Incoming>, hyper::Error>) -> Result<Vec<
         }
     }
     Ok(bytes)
+}
+
+/// Parameters of the media type mean nothing to us.
+fn is_dns_message(content_type: Option<&HeaderValue>) -> bool {
+    content_type
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case(MEDIA_TYPE))
 }
 
 /// The error with its causes: hyper's own words say little.

@@ -17,7 +17,7 @@ use super::facts::{Facts, State};
 use super::name::present_name;
 use super::question::Question;
 use super::server::{Endpoint, Host, Server, Transport};
-use super::transport::{NoAnswer, Reply, ask};
+use super::transport::{NoAnswer, ask};
 use super::zone::{Authority, Guide, apex, declared, name_servers, serials};
 use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
 use crate::net::system_nameservers;
@@ -29,27 +29,16 @@ pub(super) async fn observe(ctx: &Context, config: &Config, plan: &Plan) -> Resu
     let question = Question::to_resolver(&plan.name, plan.kind);
     let begun = Instant::now();
     let deadline = steps.next(ctx);
-    let tried = join_all(
+    let asked = join_all(
         servers
             .into_iter()
-            .map(|server| first_question(ctx, plan, server, &question, deadline)),
+            .map(|server| ask_resolver(ctx, plan, server, &question, deadline)),
     )
     .await;
     ctx.phase("query", begun.elapsed());
-    if tried.iter().all(|tried| tried.result.is_err()) {
-        return Err(nobody_answered(&tried));
+    if asked.iter().all(|asked| asked.result.is_err()) {
+        return Err(nobody_answered(&asked));
     }
-
-    let begun = Instant::now();
-    let deadline = steps.next(ctx);
-    let asked = join_all(
-        tried
-            .into_iter()
-            .map(|tried| recheck(ctx, plan, tried, &question, deadline)),
-    )
-    .await;
-    ctx.phase("dnssec", begun.elapsed());
-
     let guide = guide(ctx, plan, &asked);
     let mut facts = from_resolvers(ctx, plan, &asked);
     authorities(ctx, config, plan, &guide, &mut steps, &mut facts).await;
@@ -75,7 +64,7 @@ impl Steps {
         let asks_authorities = usize::from(config.asks_authorities());
         let finds_zone = usize::from(config.asks_authorities() || config.soa);
         Self {
-            left: 2
+            left: 1
                 + finds_zone
                 + asks_authorities
                 + usize::from(config.soa)
@@ -101,38 +90,39 @@ fn resolvers(plan: &Plan) -> Result<Vec<Server>, Failure> {
         .collect())
 }
 
-/// A resolver after the first question.
-struct Tried {
-    server: Server,
-    endpoint: Option<Endpoint>,
-    result: Result<Reply, NoAnswer>,
-}
-
-async fn first_question(
+/// The question, and the further ones that a failure calls for.
+async fn ask_resolver(
     ctx: &Context,
     plan: &Plan,
     server: Server,
     question: &Question,
     deadline: Instant,
-) -> Tried {
-    match locate(ctx, &server, deadline).await {
-        Err(error) => Tried {
-            server,
-            endpoint: None,
-            result: Err(error),
-        },
-        Ok(address) => {
-            let endpoint = Endpoint {
-                address,
-                server: server.clone(),
-            };
-            let result = ask(ctx, &endpoint, &plan.roots, question, deadline).await;
-            Tried {
+) -> Asked {
+    let address = match locate(ctx, &server, deadline).await {
+        Ok(address) => address,
+        Err(error) => {
+            return Asked {
                 server,
-                endpoint: Some(endpoint),
-                result,
-            }
+                endpoint: None,
+                withheld: error.as_unknown().into(),
+                result: Err(error),
+            };
         }
+    };
+    let endpoint = Endpoint {
+        address,
+        server: server.clone(),
+    };
+    let result = ask(ctx, &endpoint, &plan.roots, question, deadline).await;
+    let withheld = match &result {
+        Ok(reply) => withholds(ctx, &endpoint, &plan.roots, question, reply, deadline).await,
+        Err(error) => error.as_unknown().into(),
+    };
+    Asked {
+        server,
+        endpoint: Some(endpoint),
+        result,
+        withheld,
     }
 }
 
@@ -150,28 +140,6 @@ async fn locate(ctx: &Context, server: &Server, deadline: Instant) -> Result<Soc
     address
         .map(|address| SocketAddr::new(address, server.port))
         .ok_or_else(|| NoAnswer::new(State::Unreachable, server.transport, "it has no address"))
-}
-
-async fn recheck(
-    ctx: &Context,
-    plan: &Plan,
-    tried: Tried,
-    question: &Question,
-    deadline: Instant,
-) -> Asked {
-    let withheld = match (&tried.endpoint, &tried.result) {
-        (Some(endpoint), Ok(reply)) => {
-            withholds(ctx, endpoint, &plan.roots, question, reply, deadline).await
-        }
-        (_, Err(error)) => error.as_unknown().into(),
-        (None, Ok(_)) => Observed::Value(false),
-    };
-    Asked {
-        server: tried.server,
-        endpoint: tried.endpoint,
-        result: tried.result,
-        withheld,
-    }
 }
 
 /// The first resolver that answered, to find further things with.
@@ -200,14 +168,14 @@ fn guide<'a>(ctx: &'a Context, plan: &'a Plan, asked: &'a [Asked]) -> Result<Gui
 }
 
 /// A resolver that gives no answer says nothing about the name: we could not look.
-fn nobody_answered(tried: &[Tried]) -> Failure {
-    let reasons: Vec<String> = tried
+fn nobody_answered(asked: &[Asked]) -> Failure {
+    let reasons: Vec<String> = asked
         .iter()
-        .filter_map(|tried| {
-            let error = tried.result.as_ref().err()?;
+        .filter_map(|asked| {
+            let error = asked.result.as_ref().err()?;
             Some(format!(
                 "resolver {} did not answer: it {} ({})",
-                tried.server.text, error.state, error.detail
+                asked.server.text, error.state, error.detail
             ))
         })
         .collect();
