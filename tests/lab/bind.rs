@@ -96,18 +96,14 @@ impl Zone {
     }
 }
 
-/// The certificate and key of BIND's encrypted ports, and the CA behind it.
+/// A server's certificate `cert.pem` with its key `key.pem`, signed by a CA of its own.
 pub struct Certificate {
     /// The CA's certificate, PEM.
     pub ca_file: PathBuf,
-    /// The server's certificate, PEM.
-    pub cert_file: PathBuf,
-    /// Its key, PEM.
-    pub key_file: PathBuf,
 }
 
 impl Certificate {
-    /// A certificate for `name`, signed by a CA of its own.
+    /// A certificate for `name`, in `dir`.
     pub fn issue(dir: &Path, name: &str) -> Self {
         let ca_key = rcgen::KeyPair::generate().expect("generate the CA's key");
         let mut ca = rcgen::CertificateParams::new(Vec::new()).expect("the CA's parameters");
@@ -123,10 +119,10 @@ impl Certificate {
             std::fs::write(&path, pem).expect("write PEM");
             path
         };
+        write("cert.pem", cert.pem());
+        write("key.pem", key.serialize_pem());
         Self {
             ca_file: write("ca.pem", ca_cert.pem()),
-            cert_file: write("cert.pem", cert.pem()),
-            key_file: write("key.pem", key.serialize_pem()),
         }
     }
 }

@@ -258,7 +258,7 @@ pub struct Facts {
     pub signatures: usize,
     /// When the first signature over the records expires.
     pub rrsig_expires_at: Observed<Timestamp>,
-    /// Whole days until then, rounded down; negative once it has passed.
+    /// Whole days until the first signature over the records expires, rounded down; negative once it has.
     pub rrsig_days_left: Observed<i64>,
     /// Every resolver by itself.
     pub by_resolver: Vec<ResolverAnswer>,
