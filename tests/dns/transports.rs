@@ -9,7 +9,8 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tempfile::TempDir;
 
 use super::{only_resolver, run};
-use crate::lab::{Bind, Certificate, Server, Zone, free_port};
+use crate::lab::certs::{Authority, Leaf};
+use crate::lab::{Bind, Server, Zone, free_port};
 
 fn bind() -> Bind {
     let mut records = "www A 192.0.2.1\n".to_owned();
@@ -41,7 +42,7 @@ fn tcp_tls_and_https_give_the_same_answer() {
         bind.port,
         bind.tls_port,
         bind.https_port,
-        ca = bind.certificate.ca_file.display(),
+        ca = bind.ca_file.display(),
     ));
     let entries = verdict.facts("d")["by_resolver"].as_array().unwrap();
     let transports: Vec<_> = entries.iter().map(|entry| &entry["transport"]).collect();
@@ -56,7 +57,7 @@ fn tcp_tls_and_https_give_the_same_answer() {
 #[test]
 fn an_encrypted_resolver_that_cannot_be_verified_is_not_believed() {
     let bind = bind();
-    let ca = format!("ca_file = \"{}\"\n", bind.certificate.ca_file.display());
+    let ca = format!("ca_file = \"{}\"\n", bind.ca_file.display());
     let tls = |name: &str| format!("tls://127.0.0.1:{}#{name}", bind.tls_port);
     let https = |name: &str| format!("https://{name}:{}/dns-query#127.0.0.1", bind.https_port);
     for (ca, resolver) in [
@@ -75,25 +76,27 @@ fn an_encrypted_resolver_that_cannot_be_verified_is_not_believed() {
 }
 
 /// nginx that speaks HTTP/1.1 and gives the file `answer` to every POST.
-struct Nginx {
+struct Answers {
     port: u16,
-    certificate: Certificate,
     _server: Server,
     dir: TempDir,
 }
 
-impl Nginx {
+impl Answers {
     fn start(media_type: &str, answer: &[u8]) -> Self {
         let dir = TempDir::new().unwrap();
         let port = free_port();
-        let certificate = Certificate::issue(dir.path(), "dns.test");
+        let authority = Authority::root("resolvers");
+        let leaf = Leaf::sound().names(&["dns.test"]);
+        authority.issue(&leaf).write(dir.path(), "dns");
+        std::fs::write(dir.path().join("ca.pem"), authority.pem()).unwrap();
         std::fs::write(dir.path().join("dns-query"), answer).unwrap();
         let conf = format!(
-            "daemon off; pid nginx.pid; worker_processes 1; user root; events {{ }}\n\
+            "daemon off; master_process off; pid nginx.pid; events {{ }}\n\
              http {{ access_log off; client_body_temp_path body; proxy_temp_path proxy; \
              fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n\
              server {{ listen 127.0.0.1:{port} ssl; root {root}; default_type {media_type};\n\
-             ssl_certificate cert.pem; ssl_certificate_key key.pem;\n\
+             ssl_certificate dns.pem; ssl_certificate_key dns.key;\n\
              error_page 405 =200 $uri; }} }}\n",
             root = dir.path().display(),
         );
@@ -104,7 +107,6 @@ impl Nginx {
         server.wait_for(port);
         Self {
             port,
-            certificate,
             _server: server,
             dir,
         }
@@ -114,7 +116,7 @@ impl Nginx {
         format!(
             "name = \"www.plain.test\"\nca_file = \"{}\"\n\
              resolvers = [\"https://dns.test:{}/dns-query#127.0.0.1\"]",
-            self.certificate.ca_file.display(),
+            self.dir.path().join("ca.pem").display(),
             self.port
         )
     }
@@ -134,7 +136,7 @@ fn answer() -> Vec<u8> {
 
 #[test]
 fn https_works_over_http_1_too() {
-    let nginx = Nginx::start("application/dns-message", &answer());
+    let nginx = Answers::start("application/dns-message", &answer());
     let verdict = run(&nginx.params());
     assert_eq!(only_resolver(&verdict)["state"], "noerror");
     assert_eq!(verdict.result("d/answered"), "pass");
@@ -143,10 +145,10 @@ fn https_works_over_http_1_too() {
 #[test]
 fn a_web_server_that_is_no_resolver_is_not_believed() {
     let good = answer();
-    let page = Nginx::start("text/html", &good);
-    let flood = Nginx::start("application/dns-message", &vec![0; 1 << 20]);
-    let short = Nginx::start("application/dns-message", &good[..20]);
-    let missing = Nginx::start("application/dns-message", &good);
+    let page = Answers::start("text/html", &good);
+    let flood = Answers::start("application/dns-message", &vec![0; 1 << 20]);
+    let short = Answers::start("application/dns-message", &good[..20]);
+    let missing = Answers::start("application/dns-message", &good);
     std::fs::remove_file(missing.dir.path().join("dns-query")).unwrap();
     for nginx in [&page, &flood, &short, &missing] {
         let verdict = run(&nginx.params());

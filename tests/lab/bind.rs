@@ -8,6 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::certs::{Authority, Leaf};
 use super::process::{Server, free_port, require};
 
 /// For how long the signatures of a zone hold.
@@ -96,37 +97,6 @@ impl Zone {
     }
 }
 
-/// A server's certificate `cert.pem` with its key `key.pem`, signed by a CA of its own.
-pub struct Certificate {
-    /// The CA's certificate, PEM.
-    pub ca_file: PathBuf,
-}
-
-impl Certificate {
-    /// A certificate for `name`, in `dir`.
-    pub fn issue(dir: &Path, name: &str) -> Self {
-        let ca_key = rcgen::KeyPair::generate().expect("generate the CA's key");
-        let mut ca = rcgen::CertificateParams::new(Vec::new()).expect("the CA's parameters");
-        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let ca_cert = ca.self_signed(&ca_key).expect("sign the CA");
-        let issuer = rcgen::Issuer::new(ca, ca_key);
-        let key = rcgen::KeyPair::generate().expect("generate a key");
-        let cert = rcgen::CertificateParams::new(vec![name.to_owned()])
-            .and_then(|params| params.signed_by(&key, &issuer))
-            .expect("sign the certificate");
-        let write = |file: &str, pem: String| {
-            let path = dir.join(file);
-            std::fs::write(&path, pem).expect("write PEM");
-            path
-        };
-        write("cert.pem", cert.pem());
-        write("key.pem", key.serialize_pem());
-        Self {
-            ca_file: write("ca.pem", ca_cert.pem()),
-        }
-    }
-}
-
 /// A running BIND; it stops when dropped.
 pub struct Bind {
     dir: TempDir,
@@ -136,8 +106,8 @@ pub struct Bind {
     pub tls_port: u16,
     /// The port for DNS over HTTPS, HTTP/2 alone.
     pub https_port: u16,
-    /// Its certificate is for `dns.test`.
-    pub certificate: Certificate,
+    /// The CA of its certificate, which is for `dns.test`; PEM.
+    pub ca_file: PathBuf,
     _server: Server,
 }
 
@@ -151,7 +121,11 @@ impl Bind {
     pub fn start_at(address: Ipv4Addr, port: u16, zones: &[Zone]) -> Self {
         let dir = TempDir::new().expect("temporary directory");
         let path = dir.path();
-        let certificate = Certificate::issue(path, "dns.test");
+        let authority = Authority::root("resolvers");
+        let leaf = Leaf::sound().names(&["dns.test"]);
+        authority.issue(&leaf).write(path, "dns");
+        let ca_file = path.join("ca.pem");
+        std::fs::write(&ca_file, authority.pem()).expect("write the CA");
         let (tls_port, https_port) = (free_port(), free_port());
         let mut conf = format!(
             "options {{\n directory \"{0}\";\n pid-file \"named.pid\";\n session-keyfile \"session.key\";\n \
@@ -160,7 +134,7 @@ impl Bind {
              listen-on port {https_port} tls local http local {{ {address}; }};\n \
              listen-on-v6 {{ none; }};\n recursion no;\n dnssec-validation no;\n \
              empty-zones-enable no;\n minimal-responses yes;\n}};\ncontrols {{ }};\n\
-             tls local {{ cert-file \"cert.pem\"; key-file \"key.pem\"; }};\n\
+             tls local {{ cert-file \"dns.pem\"; key-file \"dns.key\"; }};\n\
              http local {{ endpoints {{ \"/dns-query\"; }}; }};\n",
             path.display()
         );
@@ -183,7 +157,7 @@ impl Bind {
             port,
             tls_port,
             https_port,
-            certificate,
+            ca_file,
             _server: server,
         }
     }

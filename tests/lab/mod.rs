@@ -9,7 +9,7 @@ mod nginx;
 mod process;
 mod run;
 
-pub use bind::{Bind, Certificate, Signed, Unbound, Zone};
+pub use bind::{Bind, Signed, Unbound, Zone};
 pub use direct::{Attempt, attempt, wrong_params};
 pub use hostile::Hostile;
 pub use nginx::Nginx;
