@@ -9,6 +9,7 @@
 mod lab;
 
 mod config;
+mod dns;
 mod drift;
 mod engine;
 mod http;

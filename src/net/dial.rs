@@ -1,13 +1,14 @@
 //! The dialler: names to addresses to connections, every step under a deadline.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -67,6 +68,24 @@ impl Dialler {
                 after: begun.elapsed(),
             }),
         }
+    }
+
+    /// Opens a UDP socket that takes datagrams from `address` alone.
+    ///
+    /// # Errors
+    /// No route, or out of resources; nothing is sent yet.
+    pub async fn connect_udp(&self, address: SocketAddr) -> Result<UdpSocket, NetError> {
+        let local: IpAddr = match address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let open = async {
+            let socket = UdpSocket::bind((local, 0)).await?;
+            socket.connect(address).await?;
+            Ok(socket)
+        };
+        open.await
+            .map_err(|error| NetError::from_connect(address, error, Duration::ZERO))
     }
 
     /// Performs a TLS handshake over an open connection.

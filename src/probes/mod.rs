@@ -3,6 +3,7 @@
 mod context;
 mod kind;
 
+mod dns;
 mod http;
 mod tcp;
 mod tls;
@@ -15,6 +16,7 @@ pub use kind::{
 
 /// Every kind, in the order in which `probe kinds` prints them. Adding one is one line.
 pub const KINDS: &[KindEntry] = &[
+    KindEntry::of::<dns::Dns>(),
     KindEntry::of::<http::Http>(),
     KindEntry::of::<tcp::Tcp>(),
     KindEntry::of::<tls::Tls>(),

@@ -1,6 +1,7 @@
 //! Starts real servers as child processes on free loopback ports, in temporary directories, and
 //! stops them whatever happens; runs the real binary and reads its verdict.
 
+mod bind;
 pub mod certs;
 mod direct;
 mod hostile;
@@ -8,6 +9,7 @@ mod nginx;
 mod process;
 mod run;
 
+pub use bind::{Bind, Signed, Unbound, Zone};
 pub use direct::{Attempt, attempt, wrong_params};
 pub use hostile::Hostile;
 pub use nginx::Nginx;

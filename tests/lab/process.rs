@@ -1,6 +1,6 @@
 //! Child processes that end with the test.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -69,14 +69,32 @@ impl Server {
 
     /// Waits until its TCP port accepts; panics with its log when it does not within 20 s.
     pub fn wait_for(&mut self, port: u16) {
+        self.wait_for_address(([127, 0, 0, 1], port).into());
+    }
+
+    /// The same for any address.
+    pub fn wait_for_address(&mut self, address: SocketAddr) {
+        self.wait_until(&format!("listen on {address}"), |_| {
+            TcpStream::connect(address).is_ok()
+        });
+    }
+
+    /// Waits until it has printed `text`; panics with its log when it has not within 20 s.
+    pub fn wait_for_log(&mut self, text: &str) {
+        self.wait_until(&format!("print {text:?}"), |server| {
+            server.log().contains(text)
+        });
+    }
+
+    fn wait_until(&mut self, what: &str, ready: impl Fn(&Self) -> bool) {
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while !ready(self) {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("{} ended with {status}:\n{}", self.name, self.log());
             }
             assert!(
                 begun.elapsed() < Duration::from_secs(20),
-                "{} does not listen on {port}:\n{}",
+                "{} does not {what}:\n{}",
                 self.name,
                 self.log()
             );
