@@ -1,21 +1,17 @@
 //! Writes a verdict to stdout and to files. A report that did not reach its reader is not a pass.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::args::{ReportArgs, RunArgs};
 use super::exit::{Exit, FailOnWarn};
-use super::terminal;
-use crate::report::{Format, Style, render};
+use super::terminal::{self, BUFFER_BYTES};
+use crate::report::{Format, Style, write};
 use crate::verdict::Verdict;
 
 /// Delivers every report and returns the run's exit.
-pub(super) fn deliver(
-    verdict: &Verdict,
-    run: &RunArgs,
-    report: &ReportArgs,
-) -> anyhow::Result<Exit> {
+pub(super) fn deliver(verdict: &Verdict, run: &RunArgs, report: &ReportArgs) -> Exit {
     let map = run.exit_map.unwrap_or_default();
     let mut exit = map.gate(verdict.gate.result, FailOnWarn(run.fail_on_warn));
     let plain = Style {
@@ -23,7 +19,8 @@ pub(super) fn deliver(
         width: None,
     };
     for (format, path) in &report.output {
-        if let Err(error) = write_file(path, &render(verdict, *format, plain)?) {
+        let written = write_file(path, |out| write(verdict, *format, plain, out));
+        if let Err(error) = written {
             terminal::error(&format!("cannot write {}: {error}", path.display()));
             exit = exit.undelivered();
         }
@@ -38,11 +35,12 @@ pub(super) fn deliver(
         colour: terminal::colour(&io::stdout()),
         width: on_terminal.then(terminal_width).flatten(),
     };
-    if let Err(error) = terminal::write_stdout(&render(verdict, format, style)?) {
+    let printed = terminal::write_stdout(|out| write(verdict, format, style, out));
+    if let Err(error) = printed {
         terminal::error(&format!("cannot write to stdout: {error}"));
         exit = exit.undelivered();
     }
-    Ok(exit)
+    exit
 }
 
 fn terminal_width() -> Option<u16> {
@@ -56,13 +54,10 @@ fn console_size() -> Option<(u16, u16)> {
 }
 
 /// Whole or not at all: a reader never finds half a verdict. Devices and pipes are written directly.
-fn write_file(path: &Path, text: &str) -> io::Result<()> {
+fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let special = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file());
     if special {
-        return File::options()
-            .write(true)
-            .open(path)?
-            .write_all(text.as_bytes());
+        return fill_file(File::options().write(true).open(path)?, fill).map(drop);
     }
     let name = path
         .file_name()
@@ -70,13 +65,17 @@ fn write_file(path: &Path, text: &str) -> io::Result<()> {
     let mut temporary = name.to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(temporary);
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| std::fs::rename(&temporary, path));
+    let renamed = File::create(&temporary)
+        .and_then(|file| fill_file(file, fill)?.sync_all())
+        .and_then(|()| std::fs::rename(&temporary, path));
     if renamed.is_err() {
         std::fs::remove_file(&temporary).ok();
     }
     renamed
+}
+
+fn fill_file(file: File, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
+    fill(&mut out)?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)
 }

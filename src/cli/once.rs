@@ -44,7 +44,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     // A blocking call that hangs must not keep the process: its probe was judged.
     runtime.shutdown_background();
     let verdict = judge_run(&plan, run);
-    let exit = deliver(&verdict, args, report)?;
+    let exit = deliver(&verdict, args, report);
     Ok(match cut {
         // Who interrupts a run has no verdict, whatever was learnt until then.
         Some(Interrupt::Signal) => Exit::Unknown,

@@ -69,7 +69,7 @@ pub(super) fn run(
             gate: args.gate.clone(),
         },
     );
-    deliver(&verdict, args, report)
+    Ok(deliver(&verdict, args, report))
 }
 
 fn read(path: &Path) -> anyhow::Result<Verdict> {

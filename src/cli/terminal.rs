@@ -1,10 +1,13 @@
 //! What is printed, and where.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 
 use super::exit::Exit;
+
+/// Reports are written in pieces of this size.
+pub(super) const BUFFER_BYTES: usize = 64 * 1024;
 
 /// A panic is reported as the probe's defect by the engine; the default hook would print its
 /// message, which may hold a secret, before anything could be redacted.
@@ -40,7 +43,7 @@ pub(super) fn colour(stream: &impl anstream::stream::RawStream) -> bool {
 
 /// Prints to stdout. A reader who left is not an error; a full disk is.
 pub(super) fn print(text: &str) -> Exit {
-    match write_stdout(text) {
+    match write_stdout(|out| out.write_all(text.as_bytes())) {
         Ok(()) => Exit::Pass,
         Err(error) => {
             self::error(&format!("cannot write to stdout: {error}"));
@@ -50,13 +53,14 @@ pub(super) fn print(text: &str) -> Exit {
 }
 
 /// Writes to stdout; a closed pipe counts as written.
-pub(super) fn write_stdout(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    let written = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-    match written {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+pub(super) fn write_stdout(fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock());
+    match fill(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            // What is left in the buffer must not be tried again.
+            let _unwritten = out.into_parts();
+            Ok(())
+        }
         other => other,
     }
 }

@@ -3,6 +3,8 @@
 
 mod diagnostics;
 mod gates;
+#[cfg(test)]
+mod hostile_tests;
 mod include;
 mod interpolate;
 mod items;

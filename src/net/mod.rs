@@ -2,6 +2,7 @@
 
 mod dial;
 mod error;
+mod own_root;
 mod recording;
 mod resolve;
 mod tls;
@@ -9,6 +10,7 @@ mod tls_config;
 
 pub use dial::{Dialler, within};
 pub use error::NetError;
+pub use own_root::is_own_root;
 pub use recording::{PeerChain, RecordingVerifier};
 pub use resolve::system_nameservers;
 pub use tls::{

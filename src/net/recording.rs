@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
-
-use crate::evidence::Failure;
+use rustls::{DigitallySignedStruct, SignatureScheme};
 
 /// What the peer presented in one handshake, and what was made of it.
 #[derive(Debug, Clone)]
@@ -32,14 +30,11 @@ pub struct RecordingVerifier {
 }
 
 impl RecordingVerifier {
-    pub(super) fn new(roots: Arc<RootCertStore>) -> Result<Self, Failure> {
-        let inner = WebPkiServerVerifier::builder(roots)
-            .build()
-            .map_err(|error| Failure::probe(format!("certificate verifier: {error}")))?;
-        Ok(Self {
+    pub(super) fn new(inner: Arc<WebPkiServerVerifier>) -> Self {
+        Self {
             inner,
             seen: Mutex::new(None),
-        })
+        }
     }
 
     /// What the last handshake showed; `None` when it did not get as far as a certificate.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::dial::Dialler;
+use super::own_root::OwnRootVerifier;
 use super::recording::RecordingVerifier;
 use super::tls::{ClientIdentity, Roots, TlsProfile};
 use crate::evidence::Failure;
@@ -28,8 +30,16 @@ impl Dialler {
     /// A probe error when roots or identity cannot be used.
     pub fn tls_config(&self, profile: &TlsProfile) -> Result<Arc<ClientConfig>, Failure> {
         let roots = self.root_store(&profile.roots)?;
-        let builder = ClientConfig::builder_with_protocol_versions(profile.versions)
-            .with_root_certificates(roots);
+        let builder = ClientConfig::builder_with_protocol_versions(profile.versions);
+        let builder = match profile.roots {
+            Roots::System => builder.with_root_certificates(roots),
+            Roots::Bundle(_) => {
+                let verifier = OwnRootVerifier::new(webpki(&roots)?, roots);
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
+            }
+        };
         let mut config = with_identity(builder, profile.identity.as_deref())?;
         config.alpn_protocols = profile.alpn.protocols();
         Ok(Arc::new(config))
@@ -45,7 +55,7 @@ impl Dialler {
         profile: &TlsProfile,
     ) -> Result<(Arc<ClientConfig>, Arc<RecordingVerifier>), Failure> {
         let roots = self.root_store(&profile.roots)?;
-        let verifier = Arc::new(RecordingVerifier::new(roots)?);
+        let verifier = Arc::new(RecordingVerifier::new(webpki(&roots)?));
         let as_dyn: Arc<dyn ServerCertVerifier> = Arc::clone(&verifier) as _;
         let builder = ClientConfig::builder_with_protocol_versions(profile.versions)
             .dangerous()
@@ -56,6 +66,12 @@ impl Dialler {
         config.resumption = rustls::client::Resumption::disabled();
         Ok((Arc::new(config), verifier))
     }
+}
+
+fn webpki(roots: &Arc<RootCertStore>) -> Result<Arc<WebPkiServerVerifier>, Failure> {
+    WebPkiServerVerifier::builder(Arc::clone(roots))
+        .build()
+        .map_err(|error| Failure::probe(format!("certificate verifier: {error}")))
 }
 
 fn with_identity(

@@ -1,9 +1,10 @@
 //! `probe.verdict/v1`.
 
+use std::io::{self, Write};
+
 use crate::verdict::Verdict;
 
-pub(super) fn render(verdict: &Verdict) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string(verdict)?;
-    text.push('\n');
-    Ok(text)
+pub(super) fn write(verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, verdict)?;
+    out.write_all(b"\n")
 }

@@ -3,6 +3,8 @@
 mod json;
 mod table;
 
+use std::io::{self, Write};
+
 use crate::verdict::Verdict;
 
 /// A form in which a verdict is written.
@@ -23,17 +25,19 @@ pub struct Style {
     pub width: Option<u16>,
 }
 
-/// Renders a verdict, with a line break at its end.
+/// Writes a verdict, with a line break at its end. A verdict may be many megabytes: it is written as
+/// it is rendered.
 ///
 /// # Errors
-/// When the verdict cannot be written as JSON.
-pub fn render(
+/// Those of `out`.
+pub fn write(
     verdict: &Verdict,
     format: Format,
     style: Style,
-) -> Result<String, serde_json::Error> {
+    out: &mut dyn Write,
+) -> io::Result<()> {
     match format {
-        Format::Json => json::render(verdict),
-        Format::Table => Ok(table::render(verdict, style)),
+        Format::Json => json::write(verdict, out),
+        Format::Table => out.write_all(table::render(verdict, style).as_bytes()),
     }
 }

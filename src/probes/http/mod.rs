@@ -26,7 +26,9 @@ use self::exchange::Exchange;
 pub use self::facts::Facts;
 use self::facts::{BodyFacts, Redirect};
 use self::location::{Hop, Next};
-use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec, Severity};
+use super::{
+    Condition, Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec, Severity,
+};
 use crate::evidence::{Failure, Observed, UnknownWhy, millis};
 
 const MAX_REDIRECTS: usize = 10;
@@ -68,6 +70,19 @@ impl ProbeKind for Http {
             why: "a response that breaks off is a broken response, whatever its status said",
             source: "RFC 9112, section 8",
             when: None,
+        },
+        RuleSpec {
+            name: "redirects-to-https",
+            expr: "final_url.startsWith('https://') || (status in [301, 302, 307, 308] && \
+                   'location' in headers && headers['location'].startsWith('https://'))",
+            applies: None,
+            severity: Severity::Must,
+            why: "who comes over plain HTTP is sent to HTTPS",
+            source: "RFC 6797, section 7.2",
+            when: Some(Condition {
+                text: "it is switched on: `rules.redirects-to-https = true`",
+                holds: |_| false,
+            }),
         },
     ];
     type Config = Config;

@@ -13,6 +13,7 @@ use rustls::{CertificateError, Error, RootCertStore};
 use super::certificate;
 use super::facts::{Certificate, Role};
 use crate::evidence::{Observed, UnknownWhy};
+use crate::net::is_own_root;
 
 /// What a chain is verified against.
 pub struct Expected<'a> {
@@ -187,14 +188,7 @@ fn names_itself(leaf: &CertificateDer<'_>, read: &[Certificate], expected: &Expe
     let is_ca = read
         .first()
         .is_some_and(|leaf| leaf.is_ca == Observed::Value(true));
-    let mut own = RootCertStore::empty();
-    expected.private
-        && is_ca
-        && own.add(leaf.clone().into_owned()).is_ok()
-        && own
-            .roots
-            .iter()
-            .all(|anchor| expected.roots.roots.contains(anchor))
+    expected.private && is_ca && is_own_root(leaf, expected.roots)
 }
 
 fn describe(error: &Error, read: &[Certificate]) -> String {
