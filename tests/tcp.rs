@@ -1,5 +1,7 @@
 //! The `tcp` kind.
 
+#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -172,9 +174,12 @@ async fn say(pieces: Vec<Vec<u8>>, closes: bool) -> u16 {
     port
 }
 
+type Case = (Vec<Vec<u8>>, bool, Result<&'static str, &'static str>);
+
 #[tokio::test]
 async fn a_banner_is_a_whole_line_or_unknown() {
-    let cases: Vec<(Vec<Vec<u8>>, bool, Result<&str, &str>)> = vec![
+    // what is said, whether it then closes, the banner or why it is unknown
+    let cases: [Case; 8] = [
         (
             vec![b"220 mail.example ESMTP\r\nmore\r\n".to_vec()],
             false,
@@ -231,9 +236,9 @@ fn built_in_rules_pass_fail_and_are_unknown() {
     ];
     let mut config = String::from("[defaults]\ntimeout = \"1s\"\n");
     for (id, port, params, _) in &cases {
-        config.push_str(&format!(
+        config += &format!(
             "[[probe]]\nid = '{id}'\nkind = 'tcp'\nhost = '127.0.0.1'\nport = {port}\n{params}"
-        ));
+        );
     }
     let verdict = Run::with_config(&config).once();
     for (id, _, _, result) in &cases {

@@ -284,7 +284,7 @@ async fn break_body(peer: &mut impl Peer, path: &str) -> std::io::Result<()> {
         }
         "/body-1gb" => {
             send(peer, &format!("{OK}content-length: {}\r\n\r\n", 1 << 30)).await?;
-            flood(peer, &[b'x'; 64 * 1024], 1 << 14).await
+            flood(peer, &[b'x'; 16 * 1024], 1 << 16).await
         }
         "/body-endless-chunks" => {
             send(peer, &format!("{OK}transfer-encoding: chunked\r\n\r\n")).await?;
