@@ -286,12 +286,19 @@ fn build(
     }
 }
 
-/// The place of a parameter by its dotted path, as deep as the file goes.
+/// The place of a parameter by its dotted path, as deep as the file goes; an element of a list
+/// goes by its index.
 fn find(table: &DeTable<'_>, path: &str) -> Option<std::ops::Range<usize>> {
     let (first, rest) = path.split_once('.').unwrap_or((path, ""));
-    let value = table.get(first)?;
-    match value.get_ref() {
-        DeValue::Table(inner) if !rest.is_empty() => find(inner, rest).or(Some(value.span())),
-        _ => Some(value.span()),
-    }
+    table.get(first).map(|value| deepest(value, rest))
+}
+
+fn deepest(value: &Spanned<DeValue<'_>>, path: &str) -> std::ops::Range<usize> {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    let inner = match value.get_ref() {
+        DeValue::Table(table) => table.get(first),
+        DeValue::Array(items) => first.parse::<usize>().ok().and_then(|at| items.get(at)),
+        _ => None,
+    };
+    inner.map_or_else(|| value.span(), |inner| deepest(inner, rest))
 }

@@ -159,3 +159,15 @@ fn a_name_that_is_none_is_an_error_of_the_configuration() {
         assert!(stderr.contains("probes.toml:5"), "{name}: {stderr}");
     }
 }
+
+#[test]
+fn what_is_wrong_in_a_list_is_shown_at_its_element() {
+    let params =
+        "name = \"a.example\"\nresolvers = [\n  \"192.0.2.1\",\n  \"quic://192.0.2.1\",\n]";
+    let output = Run::with_config(&probe("d", params))
+        .args(["check"])
+        .output();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("probes.toml:8:3"), "{stderr}");
+}

@@ -237,7 +237,7 @@ impl Errors {
     ) -> Vec<Server> {
         let mut servers: Vec<Server> = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
-            let path = format!("{param}[{index}]");
+            let path = format!("{param}.{index}");
             let Some(server) = self.keep(&path, parse(text)) else {
                 continue;
             };
@@ -270,7 +270,7 @@ fn expected(errors: &mut Errors, kind: RecordType, records: &[String]) -> Vec<St
     }
     let mut expected = Vec::with_capacity(records.len());
     for (index, record) in records.iter().enumerate() {
-        expected.extend(errors.keep(&format!("expect[{index}]"), normalise(kind, record)));
+        expected.extend(errors.keep(&format!("expect.{index}"), normalise(kind, record)));
     }
     expected.sort();
     expected.dedup();
@@ -332,10 +332,10 @@ mod tests {
             params,
             [
                 "name",
-                "resolvers[0]",
-                "resolvers[2]",
+                "resolvers.0",
+                "resolvers.2",
                 "ca_file",
-                "expect[0]",
+                "expect.0",
                 "ns_port",
                 "authoritative"
             ]
