@@ -180,9 +180,10 @@ fn an_error_in_an_included_file_names_that_file() {
 fn garbage_is_refused_and_never_a_panic() {
     let nested =
         |open: &str, close: &str| format!("a = {}1{}", open.repeat(10_000), close.repeat(10_000));
-    let tables = (1..1_000)
-        .map(|depth| format!("[a{}]\n", ".b".repeat(depth)))
-        .collect::<String>();
+    let tables: Vec<String> = (1..1_000)
+        .map(|depth| format!("[a{}]", ".b".repeat(depth)))
+        .collect();
+    let tables = tables.join("\n");
     let many = "[[probe]]\n".repeat(10_000);
     for config in [
         String::new(),

@@ -455,7 +455,7 @@ async fn another_address_of_the_name_is_tried() {
             .trail
             .addresses
             .iter()
-            .any(|address| address.is_ipv6())
+            .any(std::net::SocketAddr::is_ipv6)
     );
 }
 

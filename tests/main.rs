@@ -1,10 +1,12 @@
 //! Integration tests: the real binary against real servers on loopback.
 
 #![expect(
-    clippy::expect_used,
-    clippy::panic,
     clippy::disallowed_methods,
-    reason = "a test ends by panicking, and reads what it has made itself"
+    clippy::expect_used,
+    clippy::format_push_string,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends by panicking, and reads and writes what it has made itself"
 )]
 
 mod lab;

@@ -32,7 +32,7 @@ rules.status = false
 
 [[item]]
 id = "I"
-needs = ["a/*", "b/own*"]
+needs = ["a/*", "b/comp*"]
 weight = 2.5
 
 [[gate]]

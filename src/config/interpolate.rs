@@ -325,7 +325,7 @@ mod tests {
     fn what_is_missing_is_an_error_with_its_place() {
         let missing =
             render(&[], "x ${env:PROBE_TEST_SURELY_UNSET} y", Quote::Plain).expect_err("unset");
-        assert_eq!(missing[0].span, 2..33);
+        assert_eq!(missing[0].span, 2..32);
         assert!(missing[0].message.contains("PROBE_TEST_SURELY_UNSET"));
         for bad in [
             "${",

@@ -128,18 +128,6 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// Waits until a TCP port on loopback accepts, at most 20 s.
-pub fn wait_for_port(port: u16) {
-    let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "nothing listens on {port}"
-        );
-        sleep(Duration::from_millis(10));
-    }
-}
-
 /// The path of a program that a test needs. A missing one is an error, never a skip.
 pub fn require(program: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
