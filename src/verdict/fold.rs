@@ -87,17 +87,17 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
         .collect();
     let gate = chosen_gate(run.gate.as_deref(), &gates);
     let score = Score::of(&items.iter().map(score_item).collect::<Vec<_>>());
+    let chosen = || {
+        let pairs = run.observations.iter().zip(&run.selected);
+        pairs.filter_map(|(observation, selected)| selected.then_some(&observation.envelope))
+    };
     let health = Health {
-        planned: run.selected.iter().filter(|selected| **selected).count(),
-        ran: run
-            .observations
-            .iter()
-            .filter(|o| !o.envelope.tries.is_empty())
+        planned: chosen().count(),
+        ran: chosen()
+            .filter(|envelope| !envelope.tries.is_empty())
             .count(),
-        errored: run
-            .observations
-            .iter()
-            .filter(|o| matches!(o.envelope.outcome, Outcome::ProbeError | Outcome::Denied))
+        errored: chosen()
+            .filter(|envelope| matches!(envelope.outcome, Outcome::ProbeError | Outcome::Denied))
             .count(),
     };
     let probes = plan
