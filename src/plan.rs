@@ -63,6 +63,8 @@ pub struct PlannedProbe {
     pub probe: Box<dyn Probe>,
     /// The target, redacted.
     pub target: String,
+    /// SHA-256 over its kind and its parameters as written, as `sha256:…`.
+    pub params_digest: String,
     /// Bounds one attempt.
     pub timeout: Duration,
     /// Further attempts after one that observed nothing.

@@ -348,3 +348,45 @@ fn few_open_files_slow_a_run_down_and_fail_nothing() {
     let verdict = Verdict::read(&output);
     assert_eq!(verdict.code, 0, "{:#}", verdict.json["gate"]);
 }
+
+#[test]
+fn attempts_that_ended_are_kept_when_the_run_is_cut() {
+    let closed = free_port();
+    let config = http("a", closed, "retries = 50");
+    let verdict = Run::with_config(&config).args(["--deadline", "1s"]).once();
+    assert_eq!(verdict.code, 3);
+    let tries = verdict.probe("a")["tries"].as_array().map_or(0, Vec::len);
+    assert!(tries > 1, "{tries}");
+}
+
+#[test]
+fn a_starved_agent_does_not_blame_the_target() {
+    let (_hangs, port) = silent();
+    let run = Run::with_config(&http("a", port, "timeout = \"1s\""));
+    let child = Command::new(env!("CARGO_BIN_EXE_probe"))
+        .args(["--once", "--format", "json"])
+        .current_dir(run.dir())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start probe");
+    let pid = child.id().to_string();
+    let signal = |name: &str| {
+        Command::new("kill")
+            .args([name, &pid])
+            .status()
+            .expect("kill")
+    };
+    std::thread::sleep(Duration::from_millis(300));
+    signal("-STOP");
+    std::thread::sleep(Duration::from_secs(2));
+    signal("-CONT");
+    let verdict = Verdict::read(&child.wait_with_output().expect("wait"));
+    assert_eq!(
+        verdict.probe("a")["outcome"],
+        "probe_error",
+        "{:#}",
+        verdict.probe("a")
+    );
+    assert_eq!(verdict.code, 3);
+}

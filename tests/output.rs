@@ -273,3 +273,110 @@ fn stale_evidence_is_unknown() {
     assert_eq!(replay.item("I")["last_known"], "pass");
     assert_eq!(replay.code, 3);
 }
+
+#[test]
+fn a_rule_about_an_echoed_secret_sees_the_echo() {
+    let port = echo();
+    let config = format!(
+        "[[probe]]\nid = \"a\"\nkind = \"http\"\nurl = \"http://127.0.0.1:{port}/?q=${{env:WORD}}\"\n\
+         bearer_token = \"${{env:API_TOKEN}}\"\n\
+         rules.no-leak = \"!body.contains('${{env:API_TOKEN}}')\"\n\
+         rules.no-part = \"!body.contains('SECRET2')\"\n\
+         rules.word = \"body.contains('status')\"\n"
+    );
+    let run = Run::with_config(&config)
+        .env("API_TOKEN", "tok-SECRET2xyz")
+        .env("WORD", "status");
+    let output = run.args(["--once", "--format", "json"]).output();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!text.contains("SECRET2xyz"), "{text}");
+    let verdict = Verdict::read(&output);
+    assert_eq!(verdict.result("a/no-leak"), "fail");
+    assert_eq!(verdict.result("a/no-part"), "fail");
+    assert_eq!(verdict.result("a/word"), "pass");
+    // A secret that is also the name of a fact does not take the fact away.
+    assert_eq!(verdict.result("a/status"), "pass");
+    assert_eq!(verdict.facts("a")["status"], 200);
+}
+
+#[test]
+fn an_error_about_a_secret_does_not_quote_it() {
+    let probe = |more: &str| {
+        format!("[[probe]]\nid = \"a\"\nkind = \"http\"\nurl = \"http://127.0.0.1/\"\n{more}\n")
+    };
+    for config in [
+        probe("timeout = \"${env:DB_PASSWORD}\""),
+        probe("method = \"${env:DB_PASSWORD} x\""),
+        probe("rules.x = \"status == ${env:DB_PASSWORD}\""),
+        probe("ca_file = \"${env:DB_PASSWORD}\""),
+        probe("").replace(
+            "http://127.0.0.1/",
+            "http://u:hunter2SECRET@127.0.0.1:99999/",
+        ),
+    ] {
+        let run = Run::with_config(&config).env("DB_PASSWORD", "hunter2SECRET");
+        let output = run.args(["check"]).output();
+        assert_eq!(output.status.code(), Some(2), "{config}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("hunter2SECRET"), "{stderr}");
+    }
+}
+
+#[test]
+fn replay_asks_the_same_questions() {
+    let (_open, config) = good();
+    let stored = Run::with_config(&config).args(["--once"]).output().stdout;
+    let port: u16 = {
+        let text = config
+            .lines()
+            .find(|line| line.starts_with("port"))
+            .expect("a port");
+        text.rsplit(' ')
+            .next()
+            .expect("a number")
+            .parse()
+            .expect("a number")
+    };
+    let replay = |config: &str| {
+        let run = Run::with_config(config).file("e.json", &stored);
+        Verdict::read(&run.args(["replay", "e.json", "--format", "json"]).output())
+    };
+    for other in [
+        config.replace(&format!("port = {port}"), "port = 9"),
+        config.replace("host = \"127.0.0.1\"", "host = \"127.0.0.2\""),
+        format!("{config}expect = \"closed\"\ncontrol = \"127.0.0.1:9\"\n"),
+    ] {
+        assert_eq!(replay(&other).code, 3, "{other}");
+    }
+    let timeout = replay(&format!("{config}timeout = \"1s\"\ntags = [\"x\"]\n"));
+    assert_eq!(timeout.code, 0, "how a question is asked is not part of it");
+}
+
+#[test]
+fn replay_honours_dependencies() {
+    let (_open, config) = good();
+    let second = config.replace("id = \"a\"", "id = \"b\"\ndepends_on = [\"a\"]");
+    let both = format!("{second}{config}");
+    let stored = Run::with_config(&both).args(["--once"]).output();
+    assert_eq!(stored.status.code(), Some(0));
+    let run = Run::with_config(&format!("{both}rules.never = \"state == 'refused'\"\n"))
+        .file("e.json", &stored.stdout);
+    let replay = Verdict::read(&run.args(["replay", "e.json", "--format", "json"]).output());
+    assert_eq!(replay.result("a/never"), "fail");
+    assert_eq!(replay.result("b/state"), "unknown");
+}
+
+#[test]
+fn a_usage_error_has_the_code_of_the_map_that_was_asked_for() {
+    let (_open, config) = good();
+    for (args, code) in [
+        (&["--once", "--nope"][..], 2),
+        (&["--once", "--exit-map", "nagios", "--nope"], 3),
+        (&["--once", "--exit-map=nagios", "--nope"], 3),
+    ] {
+        let output = Run::with_config(&config)
+            .args(args.iter().copied())
+            .output();
+        assert_eq!(output.status.code(), Some(code), "{args:?}");
+    }
+}

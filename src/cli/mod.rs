@@ -41,10 +41,27 @@ pub fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     // A closed pipe is not worth a word.
     error.print().ok();
-    if error.use_stderr() {
-        ExitMap::default().code(Exit::Usage)
+    let exit = if error.use_stderr() {
+        Exit::Usage
     } else {
-        ExitMap::default().code(Exit::Pass)
+        Exit::Pass
+    };
+    wanted_map().code(exit)
+}
+
+/// The exit map of a command line that could not be parsed.
+fn wanted_map() -> ExitMap {
+    let words: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let nagios = words
+        .windows(2)
+        .any(|pair| pair == ["--exit-map", "nagios"])
+        || words.iter().any(|word| word == "--exit-map=nagios");
+    if nagios {
+        ExitMap::Nagios
+    } else {
+        ExitMap::Probe
     }
 }
 

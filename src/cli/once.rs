@@ -84,8 +84,9 @@ async fn observe_all(
     };
     let interrupt = interrupted(deadline).context("cannot listen for signals")?;
     let bar = progress_bar(selected.iter().filter(|selected| **selected).count());
-    let judge = |plan: &Plan, index: usize, envelope: &Envelope| {
-        judge_probe(plan, index, envelope, envelope.observed_at)
+    let judge = |plan: &Plan, index: usize, envelope: &mut Envelope| {
+        let now = envelope.observed_at;
+        judge_probe(plan, index, envelope, now)
     };
     let (seen, cut) = observe::run(
         &plan,

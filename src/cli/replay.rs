@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 
 use super::args::{ReportArgs, RunArgs};
 use super::check::load_config;
@@ -12,8 +13,9 @@ use super::deliver::deliver;
 use super::exit::Exit;
 use super::once::check_gate;
 use crate::evidence::{Envelope, Outcome, Trail};
+use crate::judge::is_met;
 use crate::limits::read_file;
-use crate::plan::PlannedProbe;
+use crate::plan::{Plan, PlannedProbe};
 use crate::verdict::{
     Mode, Observation, ProbeReport, Run, SCHEMA, Verdict, judge_probe, judge_run,
 };
@@ -35,27 +37,18 @@ pub(super) fn run(
     let plan = loaded.plan;
     let selected = plan.select(&args.select)?;
     check_gate(&plan, args.gate.as_deref())?;
-    let by_id: HashMap<&str, &ProbeReport> = stored
-        .probes
-        .iter()
-        .map(|probe| (probe.id.as_str(), probe))
-        .collect();
+    let mut by_id: HashMap<&str, &ProbeReport> = HashMap::new();
+    for probe in &stored.probes {
+        let twice = by_id.insert(&probe.id, probe).is_some();
+        anyhow::ensure!(
+            !twice,
+            "{}: the probe `{}` is in it twice",
+            evidence.display(),
+            probe.id
+        );
+    }
     let now = stored.finished_at;
-    let observations = plan
-        .probes
-        .iter()
-        .enumerate()
-        .zip(&selected)
-        .map(|((index, probe), selected)| {
-            let envelope = if *selected {
-                envelope(probe, by_id.get(probe.id.as_str()).copied(), now)
-            } else {
-                nothing(probe, now, "not selected for this run".to_owned())
-            };
-            let rules = judge_probe(&plan, index, &envelope, now);
-            Observation { envelope, rules }
-        })
-        .collect();
+    let observations = judge_stored(&plan, &selected, &by_id, now);
     let verdict = judge_run(
         &plan,
         Run {
@@ -70,6 +63,42 @@ pub(super) fn run(
         },
     );
     Ok(deliver(&verdict, args, report))
+}
+
+/// Judges the probes in the order of their dependencies, as the engine does.
+fn judge_stored(
+    plan: &Plan,
+    selected: &[bool],
+    by_id: &HashMap<&str, &ProbeReport>,
+    now: Timestamp,
+) -> Vec<Observation> {
+    let mut judged: Vec<Option<Observation>> = plan.probes.iter().map(|_| None).collect();
+    let mut open: Vec<usize> = (0..plan.probes.len()).rev().collect();
+    while let Some(index) = open.pop() {
+        if judged[index].is_some() {
+            continue;
+        }
+        let probe = &plan.probes[index];
+        let first = |wanted: fn(Option<&Observation>) -> bool| {
+            let mut dependencies = probe.depends_on.iter().copied();
+            dependencies.find(|dependency| wanted(judged[*dependency].as_ref()))
+        };
+        if let Some(waits_for) = first(|observation| observation.is_none()) {
+            open.extend([index, waits_for]);
+            continue;
+        }
+        let unmet = first(|observation| observation.is_some_and(|o| !is_met(&o.rules)));
+        let mut envelope = if !selected[index] {
+            nothing(probe, now, "not selected for this run".to_owned())
+        } else if let Some(unmet) = unmet {
+            nothing(probe, now, format!("depends on {}", plan.probes[unmet].id))
+        } else {
+            envelope(probe, by_id.get(probe.id.as_str()).copied(), now)
+        };
+        let rules = judge_probe(plan, index, &mut envelope, now);
+        judged[index] = Some(Observation { envelope, rules });
+    }
+    judged.into_iter().flatten().collect()
 }
 
 fn read(path: &Path) -> anyhow::Result<Verdict> {
@@ -91,7 +120,7 @@ fn read(path: &Path) -> anyhow::Result<Verdict> {
 }
 
 /// The evidence for a probe; unknown where there is none that can be trusted.
-fn envelope(probe: &PlannedProbe, stored: Option<&ProbeReport>, now: jiff::Timestamp) -> Envelope {
+fn envelope(probe: &PlannedProbe, stored: Option<&ProbeReport>, now: Timestamp) -> Envelope {
     let Some(stored) = stored else {
         return nothing(
             probe,
@@ -103,6 +132,13 @@ fn envelope(probe: &PlannedProbe, stored: Option<&ProbeReport>, now: jiff::Times
         let cause = format!(
             "the replayed evidence is of kind {}, not {}",
             stored.kind, probe.kind
+        );
+        return nothing(probe, now, cause);
+    }
+    if stored.target != probe.target || stored.params_digest != probe.params_digest {
+        let cause = format!(
+            "the replayed evidence is of {} with other parameters",
+            stored.target
         );
         return nothing(probe, now, cause);
     }

@@ -1,10 +1,12 @@
 //! Errors and warnings with their place, rendered with a caret and the next step.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Style, Renderer, Snippet};
 
 use super::sources::{Place, Sources};
+use crate::evidence::Redactor;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +36,7 @@ pub struct Diagnostic {
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    redactor: Arc<Redactor>,
 }
 
 /// More than this many are counted, not printed: a thousand carets help nobody.
@@ -70,6 +73,18 @@ impl Diagnostics {
         &mut self.list[at]
     }
 
+    /// Keeps secrets out of what is rendered: a value that is wrong is quoted, and so is its line.
+    pub fn redact_with(&mut self, redactor: Arc<Redactor>) {
+        for diagnostic in &mut self.list {
+            redactor.replace(&mut diagnostic.message);
+            redactor.replace(&mut diagnostic.label);
+            if let Some(help) = &mut diagnostic.help {
+                redactor.replace(help);
+            }
+        }
+        self.redactor = redactor;
+    }
+
     /// Whether there is any error.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|d| d.level == Level::Error)
@@ -98,9 +113,12 @@ impl Diagnostics {
                 .as_ref()
                 .map_or((usize::MAX, 0), |place| (place.file, place.span.start))
         });
+        // A parser that stumbles says the same of every step.
+        let line = |d: &Diagnostic| d.place.as_ref().map(|place| sources.line(place));
+        sorted.dedup_by(|a, b| a.message == b.message && line(a) == line(b) && line(a).is_some());
         let mut out = String::new();
         for diagnostic in sorted.iter().take(MOST_PRINTED) {
-            out.push_str(&renderer.render(&[diagnostic.group(sources)]));
+            out.push_str(&renderer.render(&[diagnostic.group(sources, &self.redactor)]));
             out.push_str("\n\n");
         }
         if sorted.len() > MOST_PRINTED {
@@ -124,7 +142,7 @@ impl Diagnostic {
         self
     }
 
-    fn group<'a>(&'a self, sources: &'a Sources) -> Group<'a> {
+    fn group<'a>(&'a self, sources: &'a Sources, redactor: &Redactor) -> Group<'a> {
         let style = match self.level {
             Level::Error => Style::ERROR,
             Level::Warning => Style::WARNING,
@@ -136,7 +154,7 @@ impl Diagnostic {
             let start = place.span.start.clamp(window.start, window.end) - window.start;
             let end = place.span.end.clamp(window.start + start, window.end) - window.start;
             group = group.element(
-                Snippet::source(&file.text[window])
+                Snippet::source(redactor.mask(&file.text[window]))
                     .path(file.path.to_string_lossy())
                     .line_start(first_line)
                     .annotation(

@@ -181,13 +181,21 @@ impl Variables {
             text: String::new(),
             secret: looks_secret(name),
         };
-        for part in parts {
+        for (index, part) in parts.iter().enumerate() {
             match part {
                 Segment::Literal(literal) => value.text.push_str(literal),
                 Segment::Variable { body, .. } => {
                     let inner = self.look_up(body, &dir, depth + 1)?;
-                    value.secret |= inner.secret;
-                    value.text.push_str(&inner.text);
+                    // A variable that is a URL is quoted where it is put together: where it is used,
+                    // its parts can no longer be told apart.
+                    if value.text.contains("://") {
+                        let quoted = self.quoted_in_url(&inner, &value.text, &parts[index + 1..]);
+                        let quoted = quoted.map_err(|message| (message, None))?;
+                        value.text.push_str(&quoted);
+                    } else {
+                        value.secret |= inner.secret;
+                        value.text.push_str(&inner.text);
+                    }
                 }
             }
         }
@@ -252,11 +260,22 @@ impl Variables {
         }
     }
 
+    /// The password in what should have been a URL: it is quoted in the error about it.
+    fn add_user_info(&mut self, text: &str) {
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if let Some((user_info, _)) = authority.rsplit_once('@')
+            && let Some((_, password)) = user_info.split_once(':')
+        {
+            self.secrets.add(password);
+        }
+    }
+
     /// The password of a URL is always a secret; of a URL that came whole from a variable, the
     /// query values are too.
     fn add_url_secrets(&mut self, text: &str, query: bool) {
         let Ok(url) = url::Url::parse(text) else {
-            return;
+            return self.add_user_info(text);
         };
         if let Some(password) = url.password() {
             let plain = percent_encoding::percent_decode_str(password).decode_utf8_lossy();
@@ -345,6 +364,15 @@ mod tests {
         assert_eq!(ok("${env:PROBE_TEST_SURELY_UNSET:-a:-b}"), "a:-b");
         assert_eq!(ok("${file:/none/at/all:-x}"), "x");
         assert_eq!(ok("$${env:X} costs $5 $"), "${env:X} costs $5 $");
+    }
+
+    #[test]
+    fn a_url_in_vars_is_quoted_where_it_is_put_together() {
+        let pairs = [("u", "http://user:${var:p}@h:1"), ("p", "a@b:2/c")];
+        assert_eq!(
+            render(&pairs, "${var:u}/ok", Quote::Url).expect("renders"),
+            "http://user:a%40b%3A2%2Fc@h:1/ok"
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::sources::{Place, Sources};
 use super::suggest::did_you_mean;
 use super::tables::{AgentTable, GateTable, ItemTable, WaiverTable};
 use super::{gates, items};
-use crate::evidence::RedactorBuilder;
+use crate::evidence::{Redactor, RedactorBuilder};
 use crate::plan::{Agent, Gate, Item, Plan, PlannedProbe};
 
 /// A plan and what is worth knowing about it.
@@ -118,25 +118,31 @@ impl<'s> Loader<'s> {
                 .help("`probe init` writes a starter file");
         }
         self.warn_unused(&probes, &items);
-        let mut secrets = std::mem::take(&mut self.variables.secrets);
-        for secret in probes.iter().flat_map(|probe| probe.probe.secrets()) {
-            secrets.add(&secret);
-        }
-        let redactor = secrets.build();
+        let redactor = Arc::new(self.redactor(&probes));
+        self.diagnostics.redact_with(Arc::clone(&redactor));
         for probe in &mut probes {
             redactor.replace(&mut probe.target);
         }
-        for item in &mut items {
-            item.texts().for_each(|text| redactor.replace(text));
+        for text in items.iter_mut().flat_map(Item::texts) {
+            redactor.replace(text);
         }
         Plan {
             agent,
             probes,
             items,
             gates,
-            redactor: Arc::new(redactor),
+            redactor,
             config_digest: self.digest(),
         }
+    }
+
+    /// Knows the secrets that were put in, and those that the kinds make of them.
+    fn redactor(&mut self, probes: &[PlannedProbe]) -> Redactor {
+        let mut secrets = std::mem::take(&mut self.variables.secrets);
+        for secret in probes.iter().flat_map(|probe| probe.probe.secrets()) {
+            secrets.add(&secret);
+        }
+        secrets.build()
     }
 
     fn place(file: usize, span: std::ops::Range<usize>) -> Place {
@@ -389,14 +395,18 @@ impl<'s> Loader<'s> {
 
     fn warn_unused(&mut self, probes: &[PlannedProbe], items: &[Item]) {
         let mut used = vec![false; probes.len()];
-        for need in items.iter().flat_map(|item| &item.needs) {
-            used[need.probe] = true;
+        let needs = items.iter().flat_map(|item| &item.needs);
+        let mut open: Vec<usize> = needs.map(|need| need.probe).collect();
+        while let Some(index) = open.pop() {
+            if !std::mem::replace(&mut used[index], true) {
+                open.extend(&probes[index].depends_on);
+            }
         }
         for (probe, _) in probes.iter().zip(used).filter(|(_, used)| !used) {
             self.diagnostics.warning(
                 None,
                 format!(
-                    "{}:{}: no item needs the probe `{}`: it runs and decides nothing",
+                    "{}:{}: no rule of the probe `{}` is needed by an item: it runs and decides nothing",
                     probe.source.file, probe.source.line, probe.id
                 ),
             );

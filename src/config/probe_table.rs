@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
@@ -67,6 +68,7 @@ impl ProbeReader {
             return names.map(|names| names.draft(None));
         };
         let mut rules = table.remove("rules");
+        let digest = digest(state.rules.entry.info.name, table);
         let fits = shaper.table(table, span.clone(), &state.schema, "this probe");
         let common = split_common(table, &state.schema);
         let good = check_common(&common, shaper);
@@ -86,7 +88,11 @@ impl ProbeReader {
         let names = names?;
         let probe = match (common, probe) {
             (Some(common), Some(probe)) if good => {
-                Some(self.planned(common, kind, probe, rules, &names.id_place, shaper))
+                let planned = self.planned(common, kind, probe, rules, &names.id_place, shaper);
+                Some(PlannedProbe {
+                    params_digest: digest,
+                    ..planned
+                })
             }
             _ => None,
         };
@@ -110,6 +116,7 @@ impl ProbeReader {
             kind,
             target: probe.target(),
             probe,
+            params_digest: String::new(),
             timeout: timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
             retries: common.retries.or(defaults.retries).unwrap_or(0),
             retry_on_fail: retry_on == Some(RetryOn::Fail),
@@ -170,17 +177,61 @@ impl ProbeReader {
     }
 }
 
+/// The keys that every probe has and that may be read whatever its kind.
+const COMMON: [&str; 7] = [
+    "id",
+    "kind",
+    "timeout",
+    "retries",
+    "retry_on",
+    "tags",
+    "depends_on",
+];
+
+/// SHA-256 over the kind and its own parameters as written: before variables are put in, so that it
+/// holds no secret.
+fn digest(kind: &str, table: &DeTable<'_>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(kind);
+    for (key, value) in table {
+        if !COMMON.contains(&key.get_ref().as_ref()) {
+            hash.update(key.get_ref().as_bytes());
+            digest_value(value.get_ref(), &mut hash);
+        }
+    }
+    format!("sha256:{:x}", hash.finalize())
+}
+
+fn digest_value(value: &DeValue<'_>, hash: &mut Sha256) {
+    // Each value with its type and length, so that no two tables read alike.
+    hash.update(value.type_str());
+    let text = match value {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(value) => value.to_string(),
+        DeValue::Array(list) => {
+            hash.update(list.len().to_be_bytes());
+            list.iter()
+                .for_each(|item| digest_value(item.get_ref(), hash));
+            return;
+        }
+        DeValue::Table(table) => {
+            hash.update(table.len().to_be_bytes());
+            for (key, value) in table {
+                hash.update(key.get_ref().as_bytes());
+                digest_value(value.get_ref(), hash);
+            }
+            return;
+        }
+    };
+    hash.update(text.len().to_be_bytes());
+    hash.update(text);
+}
+
 /// Moves the keys that every probe has out of `table`; what stays is the kind's own.
 fn split_common<'i>(table: &mut DeTable<'i>, schema: &serde_json::Value) -> DeTable<'i> {
-    const COMMON: [&str; 7] = [
-        "id",
-        "kind",
-        "timeout",
-        "retries",
-        "retry_on",
-        "tags",
-        "depends_on",
-    ];
     debug_assert!(
         COMMON
             .iter()

@@ -6,16 +6,39 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[redacted]";
+
+/// RFC 3986 unreserved characters are left alone.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+/// And those that may stand in a path.
+const PATH: &AsciiSet = &UNRESERVED
+    .remove(b'/')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=');
 
 /// Collects secrets while a configuration is read.
 #[derive(Default)]
@@ -38,10 +61,40 @@ impl RedactorBuilder {
                 .insert(utf8_percent_encode(plain, NON_ALPHANUMERIC).to_string());
             let form: String = url::form_urlencoded::byte_serialize(plain.as_bytes()).collect();
             self.forms.insert(form);
+            self.percent_encodings(plain);
             let json = Value::from(plain).to_string();
             self.forms.insert(json[1..json.len() - 1].to_owned());
+            self.forms.insert(ascii_json(plain));
+            self.forms.insert(html(plain));
+            self.forms.insert(hex(plain, "0123456789abcdef"));
+            self.forms.insert(hex(plain, "0123456789ABCDEF"));
+            self.unaligned_base64(plain);
             for engine in [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD] {
                 self.forms.insert(engine.encode(plain));
+            }
+        }
+    }
+
+    /// Encoders differ in what they leave alone and in the case of their digits.
+    fn percent_encodings(&mut self, plain: &str) {
+        for set in [NON_ALPHANUMERIC, UNRESERVED, PATH] {
+            let upper = utf8_percent_encode(plain, set).to_string();
+            self.forms.insert(lower_escapes(&upper));
+            self.forms.insert(upper);
+        }
+    }
+
+    /// The part of its base64 that is the same whatever stands before and after the secret.
+    fn unaligned_base64(&mut self, plain: &str) {
+        const SHORTEST: usize = 8;
+        for before in 1..3 {
+            let padded = ["\0".repeat(before).as_str(), plain].concat();
+            let encoded = STANDARD_NO_PAD.encode(&padded);
+            let whole = padded.len() / 3 * 4;
+            if let Some(inner) = encoded.get(4..whole)
+                && inner.len() >= SHORTEST
+            {
+                self.forms.insert(inner.to_owned());
             }
         }
     }
@@ -58,6 +111,57 @@ impl RedactorBuilder {
             .ok();
         Redactor { automaton }
     }
+}
+
+/// `%2F` as `%2f`.
+fn lower_escapes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut digits = 0;
+    for c in text.chars() {
+        out.push(if digits > 0 {
+            c.to_ascii_lowercase()
+        } else {
+            c
+        });
+        digits = if c == '%' {
+            2
+        } else {
+            usize::saturating_sub(digits, 1)
+        };
+    }
+    out
+}
+
+/// JSON with everything beyond ASCII escaped.
+fn ascii_json(text: &str) -> String {
+    let json = Value::from(text).to_string();
+    let mut out = String::with_capacity(json.len());
+    for c in json[1..json.len() - 1].chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out
+}
+
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+fn hex(text: &str, digits: &str) -> String {
+    let digits: Vec<char> = digits.chars().collect();
+    text.bytes()
+        .flat_map(|byte| [usize::from(byte >> 4), usize::from(byte & 15)])
+        .filter_map(|digit| digits.get(digit))
+        .collect()
 }
 
 /// Replaces every known secret in text and in facts.
@@ -97,48 +201,83 @@ impl Redactor {
         }
     }
 
-    /// The same in place.
-    pub fn replace(&self, text: &mut String) {
-        if let Cow::Owned(clean) = self.text(text) {
-            *text = clean;
+    /// The same in place. Returns whether there was any secret.
+    pub fn replace(&self, text: &mut String) -> bool {
+        match self.text(text) {
+            Cow::Borrowed(_) => false,
+            Cow::Owned(clean) => {
+                *text = clean;
+                true
+            }
         }
     }
 
-    /// Redacts every string and every key below `value`.
-    pub fn value(&self, value: &mut Value) {
-        if self.automaton.is_none() {
-            return;
-        }
+    /// The text with every secret overwritten by as many `*`: places in it stay where they are.
+    pub fn mask(&self, text: &str) -> String {
+        let Some(automaton) = &self.automaton else {
+            return text.to_owned();
+        };
+        let mut out = String::with_capacity(text.len());
+        automaton.replace_all_with(text, &mut out, |_, secret, out| {
+            // As many bytes: carets are placed by bytes.
+            out.push_str(&"*".repeat(secret.len()));
+            true
+        });
+        out
+    }
+
+    /// Redacts every string and every key below `value`. Returns whether there was any secret.
+    pub fn value(&self, value: &mut Value) -> bool {
         match value {
             Value::String(text) => self.replace(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
-            Value::Object(map) => self.map(map),
+            Value::Array(items) => self.values(items.iter_mut()),
+            Value::Object(map) => {
+                let changed = self.keys(map);
+                self.facts(map) || changed
+            }
             // Only a number that is a secret as a whole: digits within a measurement are no echo.
             Value::Number(number) => {
-                if self.text(&number.to_string()) == REDACTED {
+                let secret = self.text(&number.to_string()) == REDACTED;
+                if secret {
                     *value = Value::from(REDACTED);
                 }
+                secret
             }
-            Value::Null | Value::Bool(_) => {}
+            Value::Null | Value::Bool(_) => false,
         }
     }
 
-    /// Redacts a map of facts in place.
-    pub fn map(&self, map: &mut Map<String, Value>) {
+    /// Redacts the values of a map of facts in place; the names of facts are the kind's, and stay. Returns
+    /// whether there was any secret.
+    pub fn facts(&self, facts: &mut Map<String, Value>) -> bool {
         if self.automaton.is_none() {
-            return;
+            return false;
         }
+        self.values(facts.values_mut())
+    }
+
+    /// All of them, also after the first that held a secret.
+    fn values<'v>(&self, values: impl Iterator<Item = &'v mut Value>) -> bool {
+        let mut changed = false;
+        for value in values {
+            changed |= self.value(value);
+        }
+        changed
+    }
+
+    fn keys(&self, map: &mut Map<String, Value>) -> bool {
         let dirty: Vec<String> = map
             .keys()
             .filter(|key| matches!(self.text(key), Cow::Owned(_)))
             .cloned()
             .collect();
+        let changed = !dirty.is_empty();
         for key in dirty {
             if let Some(value) = map.remove(&key) {
                 map.insert(self.string(key), value);
             }
         }
-        map.values_mut().for_each(|value| self.value(value));
+        changed
     }
 }
 
@@ -164,6 +303,11 @@ mod tests {
             STANDARD.encode(secret),
             URL_SAFE_NO_PAD.encode(secret),
             secret.replace('"', "\\\""),
+            "p%40ss%2f%22w%20%c3%bc".to_owned(),
+            "p@ss/%22w%20%C3%BC".to_owned(),
+            "p@ss/\\\"w \\u00fc".to_owned(),
+            "p@ss/&quot;w ü".to_owned(),
+            "704073732f227720c3bc".to_owned(),
         ] {
             assert_eq!(
                 redactor.text(&format!("<{form}>")),
@@ -171,6 +315,21 @@ mod tests {
                 "{form}"
             );
         }
+    }
+
+    #[test]
+    fn base64_of_a_secret_within_other_text_is_replaced() {
+        let secret = "correct-horse-battery";
+        for before in ["x", "xy", "user:"] {
+            let text = STANDARD.encode(format!("{before}{secret}!"));
+            let shown = redactor(&[secret]).text(&text).into_owned();
+            assert!(shown.contains(REDACTED) && shown.len() < 26, "{shown}");
+        }
+    }
+
+    #[test]
+    fn masking_keeps_places() {
+        assert_eq!(redactor(&["geheim"]).mask("a geheim b"), "a ****** b");
     }
 
     #[test]

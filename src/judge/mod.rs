@@ -7,6 +7,6 @@ mod rule;
 mod score;
 mod status;
 
-pub use rule::{Rule, RuleState, RuleVerdict, judge};
+pub use rule::{Rule, RuleState, RuleVerdict, is_met, judge};
 pub use score::{Basis, CategoryScore, Score, ScoreItem, Shares};
 pub use status::Status;

@@ -104,6 +104,15 @@ pub fn judge(
         .collect()
 }
 
+/// Whether what depends on a probe with these verdicts may run: pass or warn.
+pub fn is_met(verdicts: &[RuleVerdict]) -> bool {
+    let enabled = verdicts.iter().filter(|verdict| verdict.enabled);
+    matches!(
+        Status::fold(enabled.map(|verdict| verdict.result)),
+        Some(Status::Pass | Status::Warn)
+    )
+}
+
 fn judge_enabled(rule: &Rule, envelope: &Envelope, now: Timestamp) -> (Status, String) {
     if envelope.outcome == Outcome::Observed {
         return judge_observed(rule, envelope, now);

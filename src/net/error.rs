@@ -94,7 +94,35 @@ fn describe(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return "the target closed the connection".to_owned();
     }
-    error.to_string()
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(bad)) => {
+            format!("untrusted certificate: {}", describe_certificate(bad))
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// What is wrong with a certificate; the verifier's own words are those of its source code.
+pub fn describe_certificate(bad: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Bad;
+    let text = match bad {
+        Bad::UnknownIssuer => "no path to a trusted root",
+        Bad::BadSignature => {
+            "a signature in the chain is wrong, or made with a key or algorithm that is too weak"
+        }
+        #[expect(deprecated, reason = "older verifiers say it this way")]
+        Bad::UnsupportedSignatureAlgorithm
+        | Bad::UnsupportedSignatureAlgorithmContext { .. }
+        | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "the chain is signed with an algorithm that is not accepted"
+        }
+        Bad::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "a CA certificate, mostly a self-signed one, is used as the server's, and it is not itself a trusted root"
+        }
+        other => return other.to_string(),
+    };
+    text.to_owned()
 }
 
 fn is_exhausted(error: &io::Error) -> bool {

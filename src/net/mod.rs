@@ -9,7 +9,7 @@ mod tls;
 mod tls_config;
 
 pub use dial::{Dialler, within};
-pub use error::NetError;
+pub use error::{NetError, describe_certificate};
 pub use own_root::is_own_root;
 pub use recording::{PeerChain, RecordingVerifier};
 pub use resolve::system_nameservers;

@@ -1,6 +1,6 @@
 //! One probe: attempts with a deadline each, retried with backoff, every one kept.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use serde_json::Map;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::budget::Budget;
-use super::pulse::Pulse;
+use super::pulse::{Pulse, TICK};
 use crate::evidence::{Envelope, Failure, Outcome, Redactor, Trail, Try, millis};
 use crate::judge::{RuleVerdict, Status};
 use crate::net::Dialler;
@@ -32,30 +32,42 @@ pub(super) struct Shared {
 pub(super) async fn run_probe(
     probe: &PlannedProbe,
     shared: &Shared,
-    judge: impl Fn(&Envelope) -> Vec<RuleVerdict>,
+    tries: &Mutex<Vec<Try>>,
+    judge: impl Fn(&mut Envelope) -> Vec<RuleVerdict>,
 ) -> (Envelope, Vec<RuleVerdict>) {
     let begun = Instant::now();
-    let mut tries = Vec::new();
     let mut backoff = FIRST_BACKOFF;
     loop {
         let permit = shared
             .budget
             .acquire(&probe.target, probe.probe.descriptors())
             .await;
-        let mut envelope = attempt(probe, shared, &mut tries).await;
+        let (mut envelope, ended) = attempt(probe, shared).await;
         drop(permit);
         envelope.duration = begun.elapsed();
-        let verdicts = judge(&envelope);
+        let verdicts = judge(&mut envelope);
+        let count = keep(tries, ended);
         let again = envelope.outcome != Outcome::Observed
             || (probe.retry_on_fail && must_rule_failed(&verdicts));
-        if !again || tries.len() > probe.retries as usize {
-            envelope.tries = tries;
+        if !again || count > probe.retries as usize {
+            envelope.tries = take(tries);
             return (envelope, verdicts);
         }
-        tracing::debug!(probe = probe.id, tries = tries.len(), "trying again");
+        tracing::debug!(probe = probe.id, tries = count, "trying again");
         sleep(backoff).await;
         backoff = (backoff * 2).min(LONGEST_BACKOFF);
     }
+}
+
+fn keep(tries: &Mutex<Vec<Try>>, ended: Try) -> usize {
+    let mut tries = tries.lock().unwrap_or_else(PoisonError::into_inner);
+    tries.push(ended);
+    tries.len()
+}
+
+/// All attempts that have ended.
+pub(super) fn take(tries: &Mutex<Vec<Try>>) -> Vec<Try> {
+    std::mem::take(&mut *tries.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn must_rule_failed(verdicts: &[RuleVerdict]) -> bool {
@@ -68,7 +80,7 @@ fn must_rule_failed(verdicts: &[RuleVerdict]) -> bool {
     clippy::disallowed_methods,
     reason = "the engine stamps evidence with the wall clock"
 )]
-async fn attempt(probe: &PlannedProbe, shared: &Shared, tries: &mut Vec<Try>) -> Envelope {
+async fn attempt(probe: &PlannedProbe, shared: &Shared) -> (Envelope, Try) {
     let started_at = Timestamp::now();
     let begun = Instant::now();
     let late_before = shared.pulse.late();
@@ -76,14 +88,10 @@ async fn attempt(probe: &PlannedProbe, shared: &Shared, tries: &mut Vec<Try>) ->
     let ctx = Context::new(Arc::clone(&shared.dialler), deadline);
     let seen = timeout_at(deadline + GRACE, probe.probe.observe(&ctx)).await;
     let took = begun.elapsed();
-    let starved = shared.pulse.late().saturating_sub(late_before) > probe.timeout / 2;
     let (outcome, cause, facts) = match seen {
-        Ok(Ok(mut facts)) => {
-            shared.redactor.map(&mut facts);
-            (Outcome::Observed, None, facts)
-        }
+        Ok(Ok(facts)) => (Outcome::Observed, None, facts),
         Ok(Err(failure)) => {
-            let failure = blame(failure, starved, took >= probe.timeout / 2);
+            let failure = blame(failure, is_starved(shared, late_before, probe, took).await);
             let cause = shared.redactor.string(failure.detail().to_owned());
             (failure.outcome(), Some(cause), Map::new())
         }
@@ -95,13 +103,13 @@ async fn attempt(probe: &PlannedProbe, shared: &Shared, tries: &mut Vec<Try>) ->
             (Outcome::ProbeError, Some(cause), Map::new())
         }
     };
-    tries.push(Try {
+    let ended = Try {
         started_at,
         duration_ms: millis(took),
         outcome,
         error: cause.clone(),
-    });
-    Envelope {
+    };
+    let envelope = Envelope {
         probe: probe.id.clone(),
         observed_at: Timestamp::now(),
         duration: took,
@@ -110,12 +118,30 @@ async fn attempt(probe: &PlannedProbe, shared: &Shared, tries: &mut Vec<Try>) ->
         tries: Vec::new(),
         trail: ctx.take_trail(),
         facts,
+    };
+    (envelope, ended)
+}
+
+/// Whether this agent did not get to run while the target seemed to be slow.
+async fn is_starved(
+    shared: &Shared,
+    late_before: Duration,
+    probe: &PlannedProbe,
+    took: Duration,
+) -> bool {
+    if took < probe.timeout / 2 {
+        return false;
     }
+    // Whoever was stopped wakes up with all timers due at once: the pulse has to be heard first.
+    sleep(TICK * 2).await;
+    let overslept = took.saturating_sub(probe.timeout);
+    let late = shared.pulse.late().saturating_sub(late_before);
+    late.max(overslept) > probe.timeout / 4
 }
 
 /// A target that seemed slow while this agent did not get to run is not to blame.
-fn blame(failure: Failure, starved: bool, slow: bool) -> Failure {
-    if starved && slow && failure.outcome() == Outcome::TargetError {
+fn blame(failure: Failure, starved: bool) -> Failure {
+    if starved && failure.outcome() == Outcome::TargetError {
         let detail = format!("this agent was starved of CPU while it looked: {failure}");
         return Failure::probe(detail);
     }

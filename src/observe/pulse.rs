@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-const TICK: Duration = Duration::from_millis(25);
+/// How often the clock is looked at.
+pub(super) const TICK: Duration = Duration::from_millis(25);
 
 /// Counts how long the agent did not get to run.
 pub(super) struct Pulse {

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::task::{Id, JoinError, JoinSet};
 
-use super::attempt::{Shared, not_observed, run_probe};
+use super::attempt::{Shared, not_observed, run_probe, take};
 use super::budget::Budget;
 use super::pulse::Pulse;
-use crate::evidence::{Envelope, Redactor};
-use crate::judge::{RuleVerdict, Status};
+use crate::evidence::{Envelope, Redactor, Try};
+use crate::judge::{RuleVerdict, is_met};
 use crate::net::Dialler;
 use crate::plan::Plan;
 
@@ -50,12 +50,12 @@ pub struct Seen {
 }
 
 /// Runs every selected probe of `plan` and returns one result per probe, in order. `judge` is called
-/// with a probe's index; `progress` as each ends; `interrupt` ends the run at once, keeping what is done.
+/// with a probe's index, and redacts what it judged; `progress` as each ends; `interrupt` ends the run at once, keeping what is done.
 pub async fn run(
     plan: &Arc<Plan>,
     selected: &[bool],
     engine: Engine,
-    judge: impl Fn(&Plan, usize, &Envelope) -> Vec<RuleVerdict> + Clone + Send + Sync + 'static,
+    judge: impl Fn(&Plan, usize, &mut Envelope) -> Vec<RuleVerdict> + Clone + Send + Sync + 'static,
     mut progress: impl FnMut(usize),
     interrupt: impl Future<Output = Interrupt>,
 ) -> (Vec<Seen>, Option<Interrupt>) {
@@ -90,6 +90,8 @@ struct Running<J> {
     tasks: JoinSet<(Envelope, Vec<RuleVerdict>)>,
     by_task: HashMap<Id, usize>,
     seen: Vec<Option<Seen>>,
+    /// The attempts of each probe that have ended, kept also when the run is cut.
+    tries: Vec<Arc<Mutex<Vec<Try>>>>,
     /// How many dependencies of each probe have not ended.
     waiting: Vec<usize>,
     dependents: Vec<Vec<usize>>,
@@ -97,7 +99,7 @@ struct Running<J> {
 
 impl<J> Running<J>
 where
-    J: Fn(&Plan, usize, &Envelope) -> Vec<RuleVerdict> + Clone + Send + Sync + 'static,
+    J: Fn(&Plan, usize, &mut Envelope) -> Vec<RuleVerdict> + Clone + Send + Sync + 'static,
 {
     fn new(
         plan: &Arc<Plan>,
@@ -128,6 +130,7 @@ where
             tasks: JoinSet::new(),
             by_task: HashMap::with_capacity(count),
             seen: (0..count).map(|_| None).collect(),
+            tries: (0..count).map(|_| Arc::default()).collect(),
             waiting,
             dependents,
         }
@@ -156,11 +159,10 @@ where
                 Arc::clone(&self.shared),
                 self.judge.clone(),
             );
+            let tries = Arc::clone(&self.tries[index]);
             let handle = self.tasks.spawn(async move {
-                run_probe(&plan.probes[index], &shared, |envelope| {
-                    judge(&plan, index, envelope)
-                })
-                .await
+                let judge = |envelope: &mut Envelope| judge(&plan, index, envelope);
+                run_probe(&plan.probes[index], &shared, &tries, judge).await
             });
             self.by_task.insert(handle.id(), index);
         }
@@ -178,20 +180,15 @@ where
         Some(format!("depends on {}", self.plan.probes[*unmet].id))
     }
 
-    /// A dependency is met by pass or warn.
     fn is_met(&self, index: usize) -> bool {
-        let Some(seen) = &self.seen[index] else {
-            return false;
-        };
-        let enabled = seen.verdicts.iter().filter(|verdict| verdict.enabled);
-        matches!(
-            Status::fold(enabled.map(|verdict| verdict.result)),
-            Some(Status::Pass | Status::Warn)
-        )
+        self.seen[index]
+            .as_ref()
+            .is_some_and(|seen| is_met(&seen.verdicts))
     }
 
-    fn settle(&mut self, index: usize, envelope: Envelope) {
-        let verdicts = (self.judge)(&self.plan, index, &envelope);
+    fn settle(&mut self, index: usize, mut envelope: Envelope) {
+        envelope.tries = take(&self.tries[index]);
+        let verdicts = (self.judge)(&self.plan, index, &mut envelope);
         self.seen[index] = Some(Seen { envelope, verdicts });
     }
 

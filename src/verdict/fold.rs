@@ -55,15 +55,28 @@ pub struct Run {
     pub gate: Option<String>,
 }
 
-/// Judges what one probe saw. A rule's text may quote a secret, and so may the value that decided.
+/// Judges what one probe saw, then takes the secrets out of it.
+///
+/// The results are those of the real facts: a rule about an echoed secret must see the echo. The reasons
+/// are those of the redacted ones, so that not even a part of a secret is quoted.
 pub fn judge_probe(
     plan: &Plan,
     index: usize,
-    envelope: &Envelope,
+    envelope: &mut Envelope,
     now: Timestamp,
 ) -> Vec<RuleVerdict> {
     let probe = &plan.probes[index];
     let mut verdicts = judge::judge(&probe.id, &probe.rules, envelope, now);
+    if plan.redactor.facts(&mut envelope.facts) {
+        let shown = judge::judge(&probe.id, &probe.rules, envelope, now);
+        for (verdict, shown) in verdicts.iter_mut().zip(shown) {
+            verdict.reason = if verdict.result == shown.result {
+                shown.reason
+            } else {
+                "decided by a value that holds a secret".to_owned()
+            };
+        }
+    }
     for verdict in &mut verdicts {
         for text in [&mut verdict.expr, &mut verdict.reason, &mut verdict.why] {
             plan.redactor.replace(text);
@@ -127,7 +140,7 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
         gate,
         gates,
         score,
-        findings: findings(&items),
+        findings: findings(&items, run.finished_at),
         items,
         probes,
         health,
@@ -258,10 +271,7 @@ fn waiver_report(waiver: &Waiver, result: Status, now: Timestamp) -> WaiverRepor
 fn is_flaky(observation: &Observation) -> bool {
     observation.envelope.tries.len() > 1
         && observation.envelope.outcome == Outcome::Observed
-        && observation
-            .rules
-            .iter()
-            .all(|rule| rule.result != Status::Fail)
+        && judge::is_met(&observation.rules)
 }
 
 /// What a gate sees: a waived result is a warning.
@@ -332,6 +342,7 @@ fn probe_report(probe: &PlannedProbe, observation: Observation, hash: String) ->
         id: probe.id.clone(),
         kind: probe.kind.to_owned(),
         target: probe.target.clone(),
+        params_digest: probe.params_digest.clone(),
         tags: probe.tags.clone(),
         source: source(&probe.source),
         outcome: envelope.outcome,
@@ -353,7 +364,8 @@ fn probe_report(probe: &PlannedProbe, observation: Observation, hash: String) ->
     }
 }
 
-fn findings(items: &[ItemReport]) -> Vec<Finding> {
+fn findings(items: &[ItemReport], now: Timestamp) -> Vec<Finding> {
+    let day = now.to_zoned(TimeZone::UTC).date();
     items
         .iter()
         .filter_map(|item| {
@@ -364,7 +376,7 @@ fn findings(items: &[ItemReport]) -> Vec<Finding> {
                 file: Some(item.source.file.clone()),
                 line: Some(item.source.line),
                 text: format!(
-                    "the waiver for `{}` (result {}, expires {}) does not cover its result {}",
+                    "the waiver for `{}` (result {}, until {}) does not hold: the result is {}, the day {day}",
                     item.id,
                     waiver.result.as_str(),
                     waiver.expires,

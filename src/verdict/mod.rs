@@ -208,6 +208,9 @@ pub struct ProbeReport {
     pub kind: String,
     /// The target, without secrets.
     pub target: String,
+    /// SHA-256 over its kind and its parameters as written, rules apart: evidence answers for the
+    /// question that was asked.
+    pub params_digest: String,
     /// Its labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::with;
 use crate::lab::{Hostile, Run, wrong_params};
 
 #[test]

@@ -84,7 +84,7 @@ pub async fn attempt(kind: &str, params: &str, timeout: Duration) -> Attempt {
         .iter()
         .for_each(|secret| secrets.add(secret));
     if let Ok(facts) = &mut result {
-        secrets.build().map(facts);
+        secrets.build().facts(facts);
     }
     Attempt {
         result,

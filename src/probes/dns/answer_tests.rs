@@ -297,7 +297,8 @@ proptest! {
         let keep = keep.index(2 * bytes.len());
         bytes.truncate(keep.max(1));
         if let Ok(answer) = read_answer(&bytes, ID, &question()) {
-            prop_assert_eq!(answer.state == State::NoError, !answer.records.is_empty());
+            // A flipped response code may stand above records that were sent; never the other way.
+            prop_assert!(answer.state != State::NoError || !answer.records.is_empty());
             for record in &answer.records {
                 prop_assert!(record.parse::<Ipv4Addr>().is_ok(), "{}", record);
             }

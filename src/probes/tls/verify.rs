@@ -13,7 +13,7 @@ use rustls::{CertificateError, Error, RootCertStore};
 use super::certificate;
 use super::facts::{Certificate, Role};
 use crate::evidence::{Observed, UnknownWhy};
-use crate::net::is_own_root;
+use crate::net::{describe_certificate, is_own_root};
 
 /// What a chain is verified against.
 pub struct Expected<'a> {
@@ -198,17 +198,7 @@ fn describe(error: &Error, read: &[Certificate]) -> String {
     };
     match bad {
         Bad::UnknownIssuer => unknown_issuer(read),
-        Bad::BadSignature => {
-            "a signature in the chain is wrong, or made with a key or algorithm that is too weak"
-                .to_owned()
-        }
-        #[expect(deprecated, reason = "older verifiers say it this way")]
-        Bad::UnsupportedSignatureAlgorithm
-        | Bad::UnsupportedSignatureAlgorithmContext { .. }
-        | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "the chain is signed with an algorithm that is not accepted".to_owned()
-        }
-        other => other.to_string(),
+        other => describe_certificate(other),
     }
 }
 
