@@ -147,7 +147,10 @@ fn needs_are_held_against_probes_and_rules() {
 fn a_probe_that_no_item_needs_is_a_warning() {
     let (code, stderr) = check(&format!("{GOOD}[[item]]\nid = \"I\"\n"));
     assert_eq!(code, 0, "{stderr}");
-    assert!(stderr.contains("no rule of the probe `a` is needed"), "{stderr}");
+    assert!(
+        stderr.contains("no rule of the probe `a` is needed"),
+        "{stderr}"
+    );
 }
 
 #[test]

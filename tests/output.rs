@@ -380,3 +380,50 @@ fn a_usage_error_has_the_code_of_the_map_that_was_asked_for() {
         assert_eq!(output.status.code(), Some(code), "{args:?}");
     }
 }
+
+#[test]
+fn a_reason_does_not_quote_the_beginning_of_a_long_secret() {
+    let token = "abcdefghij".repeat(40);
+    let config = format!(
+        "[[probe]]\nid = \"a\"\nkind = \"http\"\nurl = \"http://127.0.0.1:{}/\"\nrules.x = \"body == '${{file:token}}'\"\n",
+        echo()
+    );
+    let run = Run::with_config(&config).file("token", &token);
+    let output = run.args(["--once", "--format", "json"]).output();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!text.contains("abcdefghij"), "{text}");
+    assert_eq!(Verdict::read(&output).result("a/x"), "fail");
+}
+
+#[test]
+fn flags_before_a_command_are_not_dropped() {
+    let (_open, config) = good();
+    for args in [
+        &["--gate", "x", "check"][..],
+        &["--once", "kinds"],
+        &["--output", "json=f", "check"],
+    ] {
+        let output = Run::with_config(&config)
+            .args(args.iter().copied())
+            .output();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+    }
+    let output = Run::with_config("")
+        .args(["--config", "probes.toml", "kinds"])
+        .output();
+    assert!(output.status.success());
+}
+
+#[test]
+fn replay_uses_the_exit_map_that_it_was_given() {
+    let config = format!(
+        "[[probe]]\nid = \"a\"\nkind = \"tcp\"\nhost = \"127.0.0.1\"\nport = {}\n",
+        free_port()
+    );
+    let stored = Run::with_config(&config).args(["--once"]).output().stdout;
+    let run = Run::with_config(&config).file("e.json", &stored);
+    let output = run
+        .args(["replay", "e.json", "--exit-map", "nagios"])
+        .output();
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -84,6 +84,24 @@ pub(super) struct ReportArgs {
     pub(super) output: Vec<(Format, PathBuf)>,
 }
 
+impl RunArgs {
+    /// Whether none is given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.select.is_empty()
+            && self.gate.is_none()
+            && self.deadline.is_none()
+            && !self.fail_on_warn
+            && self.exit_map.is_none()
+    }
+}
+
+impl ReportArgs {
+    /// Whether none is given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.format.is_none() && self.output.is_empty()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Validate the configuration: all errors at once, nothing is probed.

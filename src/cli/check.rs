@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::exit::Exit;
@@ -11,13 +12,8 @@ use super::terminal;
 use crate::config::{Diagnostics, Level, Loaded, Sources, load};
 
 /// Loads a configuration; errors and warnings go to stderr. `None`: it cannot be used.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "waivers are held against today's date"
-)]
 pub(super) fn load_config(path: &Path) -> Option<Loaded> {
-    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    match load(path, today) {
+    match load(path, today()) {
         Ok(loaded) => {
             show(&loaded.diagnostics, &loaded.sources);
             Some(loaded)
@@ -55,4 +51,13 @@ pub(super) fn run(path: &Path) -> Exit {
         plan.items.len(),
         plan.gates.len(),
     ))
+}
+
+/// Waivers are held against this day, UTC.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line tells the rest of the program what day it is"
+)]
+pub(super) fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
 }

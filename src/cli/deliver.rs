@@ -59,6 +59,8 @@ fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     if special {
         return fill_file(File::options().write(true).open(path)?, fill).map(drop);
     }
+    // Through a symbolic link, not in its place.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::other("not a path of a file"))?;

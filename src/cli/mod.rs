@@ -27,7 +27,11 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     terminal::init_logs(cli.verbose);
-    let map = cli.run.exit_map.unwrap_or_default();
+    let map = match &cli.command {
+        Some(Command::Replay { run, .. }) => run.exit_map,
+        _ => cli.run.exit_map,
+    };
+    let map = map.unwrap_or_default();
     match dispatch(cli) {
         Ok(exit) => map.code(exit),
         Err(error) => {
@@ -74,6 +78,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         );
         return once::run(&config, &cli.run, &cli.report);
     };
+    anyhow::ensure!(
+        !cli.once && cli.run.is_empty() && cli.report.is_empty(),
+        "flags of a run stand behind the command that runs: `probe replay FILE --gate NAME`, or `probe --once --gate NAME`"
+    );
     Ok(match command {
         Command::Check => check::run(&config),
         Command::Explain { kind } => explain::explain(&kind)?,

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::args::{ReportArgs, RunArgs};
-use super::check::load_config;
+use super::check::{load_config, today};
 use super::deliver::deliver;
 use super::exit::Exit;
 use super::terminal;
@@ -84,10 +84,8 @@ async fn observe_all(
     };
     let interrupt = interrupted(deadline).context("cannot listen for signals")?;
     let bar = progress_bar(selected.iter().filter(|selected| **selected).count());
-    let judge = |plan: &Plan, index: usize, envelope: &mut Envelope| {
-        let now = envelope.observed_at;
-        judge_probe(plan, index, envelope, now)
-    };
+    let judge =
+        |plan: &Plan, index: usize, envelope: &mut Envelope| judge_probe(plan, index, envelope);
     let (seen, cut) = observe::run(
         &plan,
         &selected,
@@ -107,6 +105,7 @@ async fn observe_all(
         host: vantage(&plan),
         started_at,
         finished_at: Timestamp::now(),
+        today: today(),
         observations: seen
             .into_iter()
             .map(|seen| Observation {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::args::{ReportArgs, RunArgs};
-use super::check::load_config;
+use super::check::{load_config, today};
 use super::deliver::deliver;
 use super::exit::Exit;
 use super::once::check_gate;
@@ -57,6 +57,7 @@ pub(super) fn run(
             host: stored.vantage.host,
             started_at: stored.started_at,
             finished_at: now,
+            today: today(),
             observations,
             selected,
             gate: args.gate.clone(),
@@ -95,7 +96,7 @@ fn judge_stored(
         } else {
             envelope(probe, by_id.get(probe.id.as_str()).copied(), now)
         };
-        let rules = judge_probe(plan, index, &mut envelope, now);
+        let rules = judge_probe(plan, index, &mut envelope);
         judged[index] = Some(Observation { envelope, rules });
     }
     judged.into_iter().flatten().collect()

@@ -90,6 +90,11 @@ impl Diagnostics {
         self.list.iter().any(|d| d.level == Level::Error)
     }
 
+    /// Whether further ones may still be printed: looking for what was meant costs time.
+    pub fn is_short(&self) -> bool {
+        self.list.len() <= MOST_PRINTED
+    }
+
     /// How many there are of a level.
     pub fn count(&self, level: Level) -> usize {
         self.list.iter().filter(|d| d.level == level).count()
@@ -114,7 +119,10 @@ impl Diagnostics {
                 .map_or((usize::MAX, 0), |place| (place.file, place.span.start))
         });
         // A parser that stumbles says the same of every step.
-        let line = |d: &Diagnostic| d.place.as_ref().map(|place| sources.line(place));
+        let line = |d: &Diagnostic| {
+            let place = d.place.as_ref()?;
+            Some((place.file, sources.line(place)))
+        };
         sorted.dedup_by(|a, b| a.message == b.message && line(a) == line(b) && line(a).is_some());
         let mut out = String::new();
         for diagnostic in sorted.iter().take(MOST_PRINTED) {

@@ -11,6 +11,8 @@ use super::segments::{Problem, Segment, problem, segments};
 use super::url_part::UrlPart;
 use crate::evidence::RedactorBuilder;
 
+/// Variables that variables may name, all together: ten in each of ten levels would never end.
+const MAX_LOOKUPS: usize = 1_000_000;
 /// Variables may name variables, this deep.
 const MAX_DEPTH: usize = 16;
 
@@ -62,6 +64,8 @@ pub(super) struct Var {
 pub(super) struct Variables {
     pub(super) vars: BTreeMap<String, Var>,
     pub(super) secrets: RedactorBuilder,
+    /// How many were looked up so far.
+    pub(super) lookups: usize,
 }
 
 impl Variables {
@@ -138,7 +142,7 @@ impl Variables {
             (Some(value), _) => Ok(value),
             (None, Some(default)) => Ok(Value {
                 text: default.to_owned(),
-                secret: false,
+                secret: source == "file" || looks_secret(name),
             }),
             (None, None) => Err((
                 format!("the environment variable `{name}` is not set or empty"),
@@ -177,6 +181,10 @@ impl Variables {
                 first.help,
             )
         })?;
+        self.lookups += 1;
+        if self.lookups > MAX_LOOKUPS {
+            return Err(("[vars] refer to each other too often".to_owned(), None));
+        }
         let mut value = Value {
             text: String::new(),
             secret: looks_secret(name),
@@ -218,15 +226,19 @@ impl Variables {
         } else if value.secret || matches!(quote, Quote::Secret | Quote::Guarded) {
             self.secrets.add(&value.text);
         }
-        Ok(match quote {
-            Quote::Expr => value
-                .text
-                .replace('\\', "\\\\")
-                .replace('\'', "\\'")
-                .replace('"', "\\\"")
-                .replace('\n', "\\n"),
-            _ => value.text.clone(),
-        })
+        if quote != Quote::Expr {
+            return Ok(value.text.clone());
+        }
+        let text = value
+            .text
+            .replace('\\', "\\\\")
+            .replace('\'', "\\'")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n");
+        if value.secret {
+            self.secrets.add(&text);
+        }
+        Ok(text)
     }
 
     fn quoted_in_url(
@@ -239,11 +251,17 @@ impl Variables {
         match UrlPart::at(before, after) {
             UrlPart::Start => {
                 self.add_url_secrets(&value.text, true);
+                if value.secret {
+                    self.add_url_path(&value.text);
+                }
                 Ok(value.text.clone())
             }
             UrlPart::Host => {
                 if value.text.contains(['/', '?', '#', '@', '\\']) {
                     return Err("the value is not a host or port".into());
+                }
+                if value.secret {
+                    self.secrets.add(&value.text);
                 }
                 Ok(value.text.clone())
             }
@@ -257,6 +275,14 @@ impl Variables {
                 }
                 Ok(encode(&value.text))
             }
+        }
+    }
+
+    /// The path and the raw query of a URL that is a secret as a whole, such as a webhook's.
+    fn add_url_path(&mut self, text: &str) {
+        if let Ok(url) = url::Url::parse(text) {
+            self.secrets.add(url.path().trim_start_matches('/'));
+            self.secrets.add(url.query().unwrap_or_default());
         }
     }
 
@@ -308,6 +334,7 @@ mod tests {
         Variables {
             vars,
             secrets: RedactorBuilder::default(),
+            lookups: 0,
         }
     }
 

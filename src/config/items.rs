@@ -127,12 +127,12 @@ fn resolve(
         probes.index.get(probe_part).copied().into_iter().collect()
     };
     if matched.is_empty() {
-        diagnostics
-            .error(place.clone(), format!("`{text}` matches no probe"))
-            .help(did_you_mean(
-                probe_part,
-                list.iter().map(|probe| probe.id.as_str()),
-            ));
+        let searching = diagnostics.is_short();
+        let diagnostic = diagnostics.error(place.clone(), format!("`{text}` matches no probe"));
+        if searching {
+            let ids = list.iter().map(|probe| probe.id.as_str());
+            diagnostic.help(did_you_mean(probe_part, ids));
+        }
         return;
     }
     let exact = !text.contains('*');

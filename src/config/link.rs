@@ -70,12 +70,14 @@ fn check_names(drafts: &[Draft], sources: &Sources, diagnostics: &mut Diagnostic
     for draft in drafts {
         for (name, place) in &draft.depends_on {
             if !names.contains_key(name.as_str()) {
-                diagnostics
-                    .error(
-                        place.clone(),
-                        format!("`{}` depends on `{name}`, which is no probe", draft.id),
-                    )
-                    .help(did_you_mean(name, names.keys().copied()));
+                let searching = diagnostics.is_short();
+                let diagnostic = diagnostics.error(
+                    place.clone(),
+                    format!("`{}` depends on `{name}`, which is no probe", draft.id),
+                );
+                if searching {
+                    diagnostic.help(did_you_mean(name, names.keys().copied()));
+                }
             }
         }
     }

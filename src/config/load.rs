@@ -91,6 +91,7 @@ impl<'s> Loader<'s> {
             variables: Variables {
                 vars: BTreeMap::new(),
                 secrets: RedactorBuilder::default(),
+                lookups: 0,
             },
         }
     }
@@ -103,7 +104,7 @@ impl<'s> Loader<'s> {
         let agent: AgentTable = self.single(&mut documents, "agent");
         let mut reader = ProbeReader::new(self.single(&mut documents, "defaults"));
         let drafts = self.drafts(&mut documents, &mut reader);
-        let agent = Self::agent(agent);
+        let mut agent = Self::agent(agent);
         let probes = link(drafts, self.sources, self.diagnostics);
         let mut items = self.items(&mut documents, &probes);
         let mut probes = probes.list;
@@ -122,6 +123,18 @@ impl<'s> Loader<'s> {
         self.diagnostics.redact_with(Arc::clone(&redactor));
         for probe in &mut probes {
             redactor.replace(&mut probe.target);
+            probe.tags.iter_mut().for_each(|tag| {
+                redactor.replace(tag);
+            });
+        }
+        let agent_texts = [
+            &mut agent.environment,
+            &mut agent.service,
+            &mut agent.git_commit,
+            &mut agent.vantage,
+        ];
+        for text in agent_texts.into_iter().flatten().chain(&mut agent.digests) {
+            redactor.replace(text);
         }
         for text in items.iter_mut().flat_map(Item::texts) {
             redactor.replace(text);

@@ -12,7 +12,7 @@ pub(super) struct Value {
 }
 
 /// A secret file larger than this is not one.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 pub(super) fn look_up_env(name: &str) -> Result<Option<Value>, (String, Option<String>)> {
     if name.is_empty() {
         return Err(("an environment variable without a name".into(), None));

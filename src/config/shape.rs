@@ -121,7 +121,9 @@ impl Shaper<'_> {
 
     fn in_range(&mut self, value: &Spanned<DeValue<'_>>, schema: &Json, name: &str) -> bool {
         let number: Option<f64> = match value.get_ref() {
-            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().parse().ok(),
+            DeValue::Integer(integer) => i128::from_str_radix(integer.as_str(), integer.radix())
+                .ok()
+                .and_then(|number| number.to_string().parse().ok()),
             DeValue::Float(float) => float.as_str().parse().ok(),
             _ => None,
         };

@@ -102,14 +102,20 @@ impl RedactorBuilder {
     /// The finished redactor.
     pub fn build(self) -> Redactor {
         if self.forms.is_empty() {
-            return Redactor { automaton: None };
+            return Redactor::default();
         }
         // Leftmost-longest: of two secrets of which one begins the other, the longer one goes whole.
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
-            .build(self.forms)
-            .ok();
-        Redactor { automaton }
+            .build(self.forms);
+        match automaton {
+            Ok(automaton) => Redactor {
+                search: Search::For(automaton),
+            },
+            Err(_) => Redactor {
+                search: Search::Blind,
+            },
+        }
     }
 }
 
@@ -167,7 +173,18 @@ fn hex(text: &str, digits: &str) -> String {
 /// Replaces every known secret in text and in facts.
 #[derive(Default)]
 pub struct Redactor {
-    automaton: Option<AhoCorasick>,
+    search: Search,
+}
+
+#[derive(Default)]
+enum Search {
+    /// There is no secret.
+    #[default]
+    Nothing,
+    /// For these.
+    For(AhoCorasick),
+    /// There are secrets that could not be searched for: then all text is one.
+    Blind,
 }
 
 impl fmt::Debug for Redactor {
@@ -179,8 +196,10 @@ impl fmt::Debug for Redactor {
 impl Redactor {
     /// The text without secrets; borrowed when there was none.
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let Some(automaton) = &self.automaton else {
-            return Cow::Borrowed(text);
+        let automaton = match &self.search {
+            Search::Nothing => return Cow::Borrowed(text),
+            Search::For(automaton) => automaton,
+            Search::Blind => return Cow::Owned(REDACTED.to_owned()),
         };
         if !automaton.is_match(text) {
             return Cow::Borrowed(text);
@@ -214,8 +233,10 @@ impl Redactor {
 
     /// The text with every secret overwritten by as many `*`: places in it stay where they are.
     pub fn mask(&self, text: &str) -> String {
-        let Some(automaton) = &self.automaton else {
-            return text.to_owned();
+        let automaton = match &self.search {
+            Search::Nothing => return text.to_owned(),
+            Search::For(automaton) => automaton,
+            Search::Blind => return "*".repeat(text.len()),
         };
         let mut out = String::with_capacity(text.len());
         automaton.replace_all_with(text, &mut out, |_, secret, out| {
@@ -250,7 +271,7 @@ impl Redactor {
     /// Redacts the values of a map of facts in place; the names of facts are the kind's, and stay. Returns
     /// whether there was any secret.
     pub fn facts(&self, facts: &mut Map<String, Value>) -> bool {
-        if self.automaton.is_none() {
+        if matches!(self.search, Search::Nothing) {
             return false;
         }
         self.values(facts.values_mut())

@@ -37,6 +37,7 @@ pub(super) async fn run_probe(
 ) -> (Envelope, Vec<RuleVerdict>) {
     let begun = Instant::now();
     let mut backoff = FIRST_BACKOFF;
+    let mut learnt = None;
     loop {
         let permit = shared
             .budget
@@ -44,12 +45,18 @@ pub(super) async fn run_probe(
             .await;
         let (mut envelope, ended) = attempt(probe, shared).await;
         drop(permit);
-        envelope.duration = begun.elapsed();
         let verdicts = judge(&mut envelope);
         let count = keep(tries, ended);
         let again = envelope.outcome != Outcome::Observed
             || (probe.retry_on_fail && must_rule_failed(&verdicts));
-        if !again || count > probe.retries as usize {
+        let blind = matches!(envelope.outcome, Outcome::ProbeError | Outcome::Denied);
+        let ended = !again || count > probe.retries as usize;
+        // What one attempt learnt of the target is not forgotten because a later one could not look.
+        if !blind || learnt.is_none() {
+            learnt = Some((envelope, verdicts));
+        }
+        if ended && let Some((mut envelope, verdicts)) = learnt {
+            envelope.duration = begun.elapsed();
             envelope.tries = take(tries);
             return (envelope, verdicts);
         }
@@ -89,6 +96,10 @@ async fn attempt(probe: &PlannedProbe, shared: &Shared) -> (Envelope, Try) {
     let seen = timeout_at(deadline + GRACE, probe.probe.observe(&ctx)).await;
     let took = begun.elapsed();
     let (outcome, cause, facts) = match seen {
+        Ok(Ok(_)) if is_starved(shared, late_before, probe, took).await => {
+            let cause = "this agent was starved of CPU while it looked".to_owned();
+            (Outcome::ProbeError, Some(cause), Map::new())
+        }
         Ok(Ok(facts)) => (Outcome::Observed, None, facts),
         Ok(Err(failure)) => {
             let failure = blame(failure, is_starved(shared, late_before, probe, took).await);

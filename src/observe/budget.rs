@@ -50,7 +50,7 @@ impl Budget {
         Self {
             files: Arc::new(Semaphore::new(most_files)),
             most_files,
-            per_target,
+            per_target: per_target.map(|most| most.clamp(1, Semaphore::MAX_PERMITS)),
             targets: Mutex::default(),
         }
     }

@@ -65,13 +65,13 @@ fn mark(status: Status, style: Style) -> String {
 
 fn title(item: &ItemReport) -> String {
     match &item.owner {
-        Some(owner) => format!("{} ({owner})", printable(&item.title)),
+        Some(owner) => printable(&format!("{} ({owner})", item.title)),
         None => printable(&item.title),
     }
 }
 
 fn reason(item: &ItemReport) -> String {
-    let mut text = printable(&item.reason);
+    let mut text = item.reason.clone();
     if item.basis == Basis::Waived
         && let Some(waiver) = &item.waiver
     {
@@ -91,13 +91,20 @@ fn reason(item: &ItemReport) -> String {
     {
         let _ = write!(text, " → {remediation}");
     }
-    text.trim_start_matches("; ").to_owned()
+    printable(text.trim_start_matches("; "))
 }
 
 /// Text from a target may hold anything; a terminal must not obey it.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| match c {
+            // Directions of writing: text could be made to look like another.
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                '\u{fffd}'
+            }
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
         .collect()
 }
 

@@ -49,6 +49,8 @@ pub struct Run {
     pub finished_at: Timestamp,
     /// One per probe of the plan, in order.
     pub observations: Vec<Observation>,
+    /// The day on which waivers must hold as well, UTC: a replay revives none.
+    pub today: Date,
     /// Which probes were selected.
     pub selected: Vec<bool>,
     /// The gate that was asked for.
@@ -59,13 +61,10 @@ pub struct Run {
 ///
 /// The results are those of the real facts: a rule about an echoed secret must see the echo. The reasons
 /// are those of the redacted ones, so that not even a part of a secret is quoted.
-pub fn judge_probe(
-    plan: &Plan,
-    index: usize,
-    envelope: &mut Envelope,
-    now: Timestamp,
-) -> Vec<RuleVerdict> {
+pub fn judge_probe(plan: &Plan, index: usize, envelope: &mut Envelope) -> Vec<RuleVerdict> {
+    const HIDDEN: &str = "decided by what holds a secret";
     let probe = &plan.probes[index];
+    let now = envelope.observed_at;
     let mut verdicts = judge::judge(&probe.id, &probe.rules, envelope, now);
     if plan.redactor.facts(&mut envelope.facts) {
         let shown = judge::judge(&probe.id, &probe.rules, envelope, now);
@@ -73,14 +72,17 @@ pub fn judge_probe(
             verdict.reason = if verdict.result == shown.result {
                 shown.reason
             } else {
-                "decided by a value that holds a secret".to_owned()
+                HIDDEN.to_owned()
             };
         }
     }
     for verdict in &mut verdicts {
-        for text in [&mut verdict.expr, &mut verdict.reason, &mut verdict.why] {
-            plan.redactor.replace(text);
+        // A reason quotes the expression, cut to length: a part of a secret would not be found in it.
+        if plan.redactor.replace(&mut verdict.expr) {
+            HIDDEN.clone_into(&mut verdict.reason);
         }
+        plan.redactor.replace(&mut verdict.reason);
+        plan.redactor.replace(&mut verdict.why);
     }
     verdicts
 }
@@ -190,7 +192,7 @@ fn fold_item(item: &Item, plan: &Plan, run: &Run, hashes: &[String]) -> ItemRepo
     let waiver = item
         .waiver
         .as_ref()
-        .map(|waiver| waiver_report(waiver, result, run.finished_at));
+        .map(|waiver| waiver_report(waiver, result, run));
     let basis = match &waiver {
         Some(waiver) if waiver.applied => Basis::Waived,
         _ => Basis::Derived,
@@ -256,14 +258,14 @@ fn is_stale(item: &Item, observed_at: Option<Timestamp>, now: Timestamp) -> bool
     age.is_negative() || age.unsigned_abs() > ttl
 }
 
-fn waiver_report(waiver: &Waiver, result: Status, now: Timestamp) -> WaiverReport {
-    let today: Date = now.to_zoned(TimeZone::UTC).date();
+fn waiver_report(waiver: &Waiver, result: Status, run: &Run) -> WaiverReport {
+    let then: Date = run.finished_at.to_zoned(TimeZone::UTC).date();
     WaiverReport {
         result: waiver.result,
         owner: waiver.owner.clone(),
         reason: waiver.reason.clone(),
         expires: waiver.expires.to_string(),
-        applied: waiver.result == result && today <= waiver.expires,
+        applied: waiver.result == result && then.max(run.today) <= waiver.expires,
     }
 }
 

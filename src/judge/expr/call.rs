@@ -132,6 +132,9 @@ impl<'a> Run<'a> {
                 Val::List(list) => list.clone(),
                 other => List::Made([other.clone()].into()),
             };
+            if items.len() == 0 {
+                return self.trouble(node, "the list is empty: nothing was seen");
+            }
             for at in 0..items.len() {
                 self.step(1)?;
                 let Some(slot) = items.get(at) else { break };

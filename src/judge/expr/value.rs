@@ -10,6 +10,7 @@ use serde_json::{Map as JsonMap, Value as Json};
 
 use super::text::format_duration;
 use super::types::Type;
+use crate::evidence::REDACTED;
 
 pub(super) static DYN: Type = Type::Dyn;
 
@@ -132,6 +133,14 @@ pub(super) enum Why<'a> {
     Type(&'a Json, &'static str),
 }
 
+/// Text of which a part was taken out says nothing: a rule that something is *not* in it would hold.
+fn whole(text: &str) -> Result<&str, Why<'_>> {
+    if text.contains(REDACTED) {
+        return Err(Why::Unknown("not_observed", "a secret was taken out of it"));
+    }
+    Ok(text)
+}
+
 /// Reads JSON as a value of a type. Only the outermost layer is looked at.
 pub(super) fn read<'a>(json: &'a Json, ty: &'a Type) -> Result<Val<'a>, Why<'a>> {
     let wrong = || Why::Type(json, ty.describe());
@@ -144,7 +153,7 @@ pub(super) fn read<'a>(json: &'a Json, ty: &'a Type) -> Result<Val<'a>, Why<'a>>
             Json::Null => Val::Null,
             Json::Bool(value) => Val::Bool(*value),
             Json::Number(number) => number_of(number).ok_or_else(wrong)?,
-            Json::String(text) => Val::Text(Text::Seen(text)),
+            Json::String(text) => Val::Text(Text::Seen(whole(text)?)),
             Json::Array(items) => Val::List(List::Seen(items, &DYN)),
             Json::Object(map) => Val::Map(Map::Seen(map, &DYN)),
         }),
@@ -158,7 +167,7 @@ pub(super) fn read<'a>(json: &'a Json, ty: &'a Type) -> Result<Val<'a>, Why<'a>>
             _ => Err(wrong()),
         },
         Type::String(_) => match json.as_str() {
-            Some(text) => Ok(Val::Text(Text::Seen(text))),
+            Some(text) => Ok(Val::Text(Text::Seen(whole(text)?))),
             None => Err(wrong()),
         },
         Type::Timestamp => json

@@ -201,6 +201,18 @@ impl BodyFacts {
     }
 }
 
+/// A verdict holds the body a few levels deep, and must itself be readable again.
+const MAX_JSON_DEPTH: usize = 100;
+
+/// The parser refuses more than 128 levels, so this ends.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fn parse_json(bytes: &[u8]) -> Observed<Value> {
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     let may_be_json = first.is_some_and(|byte| {
@@ -213,6 +225,10 @@ fn parse_json(bytes: &[u8]) -> Observed<Value> {
         return Observed::unknown(UnknownWhy::Unparseable, "the body is not JSON");
     }
     match serde_json::from_slice(bytes) {
+        Ok(value) if depth(&value) > MAX_JSON_DEPTH => Observed::unknown(
+            UnknownWhy::TooLarge,
+            format!("the JSON is nested more than {MAX_JSON_DEPTH} deep"),
+        ),
         Ok(value) => Observed::Value(value),
         Err(error) => Observed::unknown(
             UnknownWhy::Unparseable,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use self::dial::{AddressState, Reached, State};
 use super::{Condition, Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, Severity};
 use crate::evidence::{Failure, Observed, UnknownWhy};
-use crate::params::{FilePath, Secret};
+use crate::params::{FilePath, Guarded};
 
 /// A unix socket's path has to fit into the address that the kernel takes.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
@@ -34,7 +34,7 @@ pub struct Config {
     #[serde(default)]
     banner: bool,
     /// Text to send before the first line of the answer is read.
-    send: Option<Secret>,
+    send: Option<Guarded>,
 }
 
 /// What must be met.

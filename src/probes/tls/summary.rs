@@ -296,9 +296,19 @@ fn agreed(reports: &[Report], of: impl Fn(&[Finding; 4]) -> &Finding) -> Observe
 
 fn plaintext_auth(reports: &[Report]) -> Observed<bool> {
     let mut offers = reports.iter().filter_map(|report| report.plaintext_auth);
-    match offers.next() {
-        Some(first) => Observed::Value(first || offers.any(|offered| offered)),
-        None => Observed::unknown(UnknownWhy::NotApplicable, "only with starttls = \"smtp\""),
+    let unheard = reports.iter().find(|report| {
+        report.plaintext_auth.is_none() && report.state == Observed::Value(State::StarttlsFailed)
+    });
+    match (offers.next(), unheard) {
+        (Some(first), _) if first || offers.any(|offered| offered) => Observed::Value(true),
+        (_, Some(report)) => Observed::unknown(
+            UnknownWhy::NotObserved,
+            format!("{} did not get as far as STARTTLS", report.address),
+        ),
+        (Some(_), None) => Observed::Value(false),
+        (None, None) => {
+            Observed::unknown(UnknownWhy::NotApplicable, "only with starttls = \"smtp\"")
+        }
     }
 }
 
