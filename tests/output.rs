@@ -427,3 +427,41 @@ fn replay_uses_the_exit_map_that_it_was_given() {
         .output();
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn a_pipe_that_nobody_reads_is_an_error() {
+    let (_open, config) = good();
+    let run = Run::with_config(&config);
+    let made = Command::new("mkfifo").arg(run.dir().join("pipe")).status();
+    assert!(made.expect("mkfifo").success());
+    let output = run.args(["--once", "--output", "json=pipe"]).output();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write"));
+}
+
+#[test]
+fn a_signal_ends_a_report_that_nobody_takes() {
+    let (_open, config) = good();
+    // More than a pipe holds.
+    let long = format!(
+        "{config}rules.long = {{ expr = \"state == 'open'\", why = \"{}\" }}\n",
+        "x".repeat(200_000)
+    );
+    let run = Run::with_config(&long);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_probe"))
+        .arg("--once")
+        .current_dir(run.dir())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("run");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(
+        child.try_wait().expect("a status").is_none(),
+        "it waits for its reader"
+    );
+    Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .expect("kill");
+    assert_eq!(child.wait().expect("wait").code(), Some(3));
+}

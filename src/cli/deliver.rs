@@ -2,7 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use super::args::{ReportArgs, RunArgs};
 use super::exit::{Exit, FailOnWarn};
@@ -57,6 +60,12 @@ fn console_size() -> Option<(u16, u16)> {
 fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let special = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file());
     if special {
+        // A pipe that nobody reads would block before the first byte; asked this way it is an error.
+        let unblocked = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+        File::options()
+            .write(true)
+            .custom_flags(unblocked)
+            .open(path)?;
         return fill_file(File::options().write(true).open(path)?, fill).map(drop);
     }
     // Through a symbolic link, not in its place.

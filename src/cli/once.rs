@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::args::{ReportArgs, RunArgs};
 use super::check::{load_config, today};
 use super::deliver::deliver;
-use super::exit::Exit;
+use super::exit::{Exit, ExitMap};
 use super::terminal;
 use crate::evidence::Envelope;
 use crate::net::Dialler;
@@ -31,25 +32,52 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     let plan = Arc::new(loaded.plan);
     let selected = plan.select(&args.select)?;
     check_gate(&plan, args.gate.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
     let deadline = args.deadline.map(|deadline| begun + deadline.0);
-    // On a worker, not on this thread: waking it for each probe that ends would cost a system call.
     let observing = observe_all(Arc::clone(&plan), selected, args.gate.clone(), deadline);
-    let (run, cut) = runtime
-        .block_on(runtime.spawn(observing))
-        .context("the engine ended")??;
+    let (runtime, run, cut) = match start(observing) {
+        Ok(started) => started,
+        Err(error) => {
+            // The configuration is right, and nothing was seen.
+            terminal::error(&format!("{error:#}"));
+            return Ok(Exit::Unknown);
+        }
+    };
+    let verdict = judge_run(&plan, run);
+    let map = args.exit_map.unwrap_or_default();
+    runtime.spawn(async move { end_on_signal(map).await });
+    let exit = deliver(&verdict, args, report);
     // A blocking call that hangs must not keep the process: its probe was judged.
     runtime.shutdown_background();
-    let verdict = judge_run(&plan, run);
-    let exit = deliver(&verdict, args, report);
     Ok(match cut {
         // Who interrupts a run has no verdict, whatever was learnt until then.
         Some(Interrupt::Signal) => Exit::Unknown,
         Some(Interrupt::Deadline) | None => exit,
     })
+}
+
+type Observed = (Run, Option<Interrupt>);
+
+/// Runs the engine on a worker, not on this thread: waking it for each probe that ends would cost a
+/// system call.
+fn start(
+    observing: impl Future<Output = anyhow::Result<Observed>> + Send + 'static,
+) -> anyhow::Result<(Runtime, Run, Option<Interrupt>)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let (run, cut) = runtime
+        .block_on(runtime.spawn(observing))
+        .context("the engine ended")??;
+    Ok((runtime, run, cut))
+}
+
+/// Whoever reads a report may never do so: a signal must still end the process.
+async fn end_on_signal(map: ExitMap) {
+    if let Ok(interrupted) = interrupted(None) {
+        interrupted.await;
+        map.end_now(Exit::Unknown);
+    }
 }
 
 /// A gate of that name must exist.
@@ -76,7 +104,7 @@ async fn observe_all(
     selected: Vec<bool>,
     gate: Option<String>,
     deadline: Option<Instant>,
-) -> anyhow::Result<(Run, Option<Interrupt>)> {
+) -> anyhow::Result<Observed> {
     let started_at = Timestamp::now();
     let engine = Engine {
         dialler: Arc::new(Dialler::new()),

@@ -292,7 +292,7 @@ fn check_alpn(alpn: &[String], errors: &mut Vec<ParamError>) {
     for (index, name) in alpn.iter().enumerate() {
         if !(1..=255).contains(&name.len()) {
             let message = "must have 1 to 255 bytes, such as \"h2\"";
-            errors.push(ParamError::new(format!("alpn[{index}]"), message));
+            errors.push(ParamError::new(format!("alpn.{index}"), message));
         }
     }
 }

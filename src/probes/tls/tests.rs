@@ -128,7 +128,7 @@ fn all_wrong_parameters_are_told_at_once() {
             "server_name",
             "ca_file",
             "client_cert_file",
-            "alpn[1]",
+            "alpn.1",
             "port"
         ]
     );
