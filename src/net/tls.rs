@@ -1,13 +1,15 @@
 //! What TLS is spoken with: roots, client identities, ALPN, versions.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest, Sha256};
 
 use crate::evidence::Failure;
 
@@ -117,14 +119,27 @@ fn load_system() -> Result<Arc<RootCertStore>, String> {
     Ok(Arc::new(store))
 }
 
-/// Reads a PEM bundle of CA certificates.
+/// Reads a PEM bundle of CA certificates. Equal bundles are parsed and kept once per process:
+/// thousands of probes may name the same one.
 ///
 /// # Errors
 /// Text saying what is wrong with the file.
 pub fn load_roots(path: &Path) -> Result<Roots, String> {
+    static KNOWN: Mutex<BTreeMap<[u8; 32], Roots>> = Mutex::new(BTreeMap::new());
     let pem = read_pem(path)?;
+    let digest: [u8; 32] = Sha256::digest(&pem).into();
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(roots) = known.get(&digest) {
+        return Ok(roots.clone());
+    }
+    let roots = parse_roots(path, &pem)?;
+    known.insert(digest, roots.clone());
+    Ok(roots)
+}
+
+fn parse_roots(path: &Path, pem: &[u8]) -> Result<Roots, String> {
     let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| describe(path, &error))?;
         store
             .add(certificate)

@@ -175,6 +175,9 @@ struct Found<'m> {
     alias_loop: bool,
 }
 
+/// Resolvers give up sooner; a longer chain is taken for one without an end.
+const MAX_ALIASES: usize = 32;
+
 fn follow<'m>(records: &'m [Record], question: &Question) -> Found<'m> {
     let mut found = Found {
         path: Vec::new(),
@@ -185,7 +188,7 @@ fn follow<'m>(records: &'m [Record], question: &Question) -> Found<'m> {
     };
     let mut owner = &question.name;
     loop {
-        if !found.owners.insert(owner.clone()) {
+        if found.owners.len() > MAX_ALIASES || !found.owners.insert(owner.clone()) {
             found.alias_loop = true;
             return found;
         }
