@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Style, Renderer, Snippet};
 
+use super::lookup::looks_secret;
 use super::sources::{Place, Sources};
 use crate::evidence::Redactor;
 
@@ -162,7 +163,7 @@ impl Diagnostic {
             let start = place.span.start.clamp(window.start, window.end) - window.start;
             let end = place.span.end.clamp(window.start + start, window.end) - window.start;
             group = group.element(
-                Snippet::source(redactor.mask(&file.text[window]))
+                Snippet::source(hide_literals(&redactor.mask(&file.text[window])))
                     .path(file.path.to_string_lossy())
                     .line_start(first_line)
                     .annotation(
@@ -176,5 +177,41 @@ impl Diagnostic {
             group = group.element(Style::HELP.message(help.as_str()));
         }
         group
+    }
+}
+
+/// Overwrites the values on lines that seem to hold a secret as it is: a misspelt key is no parameter, so
+/// that nothing knows what its value is. References to variables stay; every byte keeps its place.
+fn hide_literals(text: &str) -> String {
+    let hidden = |line: &str| match line.split_once('=') {
+        Some((key, value)) if looks_secret(line) && !line.contains("${") => {
+            let value: String = value
+                .chars()
+                .map(|c| match c {
+                    '"' | '\'' | '{' | '}' | '[' | ']' | ',' | '=' | ' ' => c.to_string(),
+                    c => "*".repeat(c.len_utf8()),
+                })
+                .collect();
+            format!("{key}={value}")
+        }
+        _ => line.to_owned(),
+    };
+    text.split('\n').map(hidden).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hide_literals;
+
+    #[test]
+    fn literals_that_seem_secret_are_hidden_in_place() {
+        for (line, shown) in [
+            ("bearer_token2 = \"ä-1\"", "bearer_token2 = \"****\""),
+            ("password = 1234", "password = ****"),
+            ("password = \"${env:X}\"", "password = \"${env:X}\""),
+            ("port = 1234", "port = 1234"),
+        ] {
+            assert_eq!(hide_literals(line), shown);
+        }
     }
 }

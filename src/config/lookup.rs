@@ -69,6 +69,7 @@ pub(super) fn looks_secret(name: &str) -> bool {
         "cred",
         "auth",
         "cookie",
+        "bearer",
         "session",
         "signature",
     ]
