@@ -128,6 +128,14 @@ place_schema!(
 );
 
 /// A duration such as `250ms`, `5s`, `2m`, `1h` or `7d`.
+///
+/// ```
+/// use std::time::Duration;
+/// use probe::params::DurationText;
+///
+/// assert_eq!("2m".parse(), Ok(DurationText(Duration::from_secs(120))));
+/// assert!("2 minutes".parse::<DurationText>().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DurationText(pub Duration);
 

@@ -223,6 +223,13 @@ impl Plan {
 }
 
 /// Whether `text` matches `pattern`, in which `*` stands for any text.
+///
+/// ```
+/// use probe::plan::wildcard;
+///
+/// assert!(wildcard("F1.*", "F1.12"));
+/// assert!(!wildcard("F1.*", "F10"));
+/// ```
 pub fn wildcard(pattern: &str, text: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else {
         return pattern == text;
