@@ -22,15 +22,25 @@ pub(super) fn render(verdict: &Verdict, style: Style) -> String {
     table.set_width(style.width.unwrap_or(200).max(60));
     for item in items {
         table.add_row(vec![
-            mark(item.result, style),
+            item.result.as_str().to_uppercase(),
             item.id.clone(),
             title(item),
             reason(item),
         ]);
     }
-    // Trailing padding is noise in logs and diffs.
     for line in table.to_string().lines() {
-        out.push_str(line.trim_end());
+        // Trailing padding is noise in logs and diffs; colours come last, they have no width.
+        let line = line.trim_end();
+        let first = line.split_whitespace().next().unwrap_or_default();
+        match Status::ALL
+            .iter()
+            .find(|status| status.as_str().to_uppercase() == first)
+        {
+            Some(status) if line.find(first) == Some(1) => {
+                out.push_str(&line.replacen(first, &mark(*status, style), 1));
+            }
+            _ => out.push_str(line),
+        }
         out.push('\n');
     }
     out.push('\n');
