@@ -12,7 +12,7 @@ use super::check::{load_config, today};
 use super::deliver::deliver;
 use super::exit::Exit;
 use super::once::check_gate;
-use crate::evidence::{Envelope, Outcome, Trail};
+use crate::evidence::{Envelope, Trail};
 use crate::judge::is_met;
 use crate::limits::read_file;
 use crate::plan::{Plan, PlannedProbe};
@@ -170,15 +170,6 @@ fn envelope(probe: &PlannedProbe, stored: Option<&ProbeReport>, now: Timestamp) 
     envelope
 }
 
-fn nothing(probe: &PlannedProbe, now: jiff::Timestamp, cause: String) -> Envelope {
-    Envelope {
-        probe: probe.id.clone(),
-        observed_at: now,
-        duration: Duration::ZERO,
-        outcome: Outcome::ProbeError,
-        cause: Some(cause),
-        tries: Vec::new(),
-        trail: Trail::default(),
-        facts: serde_json::Map::new(),
-    }
+fn nothing(probe: &PlannedProbe, now: Timestamp, cause: String) -> Envelope {
+    Envelope::not_observed(&probe.id, now, cause)
 }

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use toml::Spanned;
 
 use super::diagnostics::Diagnostics;
-use super::shape::is_slug;
+use super::shape::check_id;
 use super::sources::Place;
 use super::suggest::did_you_mean;
 use super::tables::{GateTable, WaivedResult, WaiverTable};
@@ -25,14 +25,7 @@ pub(super) fn gate(
     diagnostics: &mut Diagnostics,
 ) -> Gate {
     let place_of = |span| Place { file, span };
-    if !is_slug(table.id.get_ref()) {
-        diagnostics
-            .error(
-                place_of(table.id.span()),
-                format!("`{}` is not an id", table.id.get_ref()),
-            )
-            .help("an id is letters, digits, `.`, `-` and `_`, beginning with a letter or digit");
-    }
+    check_id(table.id.get_ref(), &place_of(table.id.span()), diagnostics);
     let mut members = Vec::new();
     for pattern in &table.items {
         let before = members.len();

@@ -247,35 +247,24 @@ impl Variables {
         before: &str,
         after: &[Segment<'_>],
     ) -> Result<String, String> {
-        let encode = |text: &str| utf8_percent_encode(text, COMPONENT).to_string();
-        match UrlPart::at(before, after) {
-            UrlPart::Start => {
-                self.add_url_secrets(&value.text, true);
-                if value.secret {
-                    self.add_url_path(&value.text);
-                }
-                Ok(value.text.clone())
+        let part = UrlPart::at(before, after);
+        if part == UrlPart::Start {
+            self.add_url_secrets(&value.text, true);
+            if value.secret {
+                self.add_url_path(&value.text);
             }
-            UrlPart::Host => {
-                if value.text.contains(['/', '?', '#', '@', '\\']) {
-                    return Err("the value is not a host or port".into());
-                }
-                if value.secret {
-                    self.secrets.add(&value.text);
-                }
-                Ok(value.text.clone())
-            }
-            UrlPart::UserInfo | UrlPart::Query => {
-                self.secrets.add(&value.text);
-                Ok(encode(&value.text))
-            }
-            UrlPart::Path => {
-                if value.secret {
-                    self.secrets.add(&value.text);
-                }
-                Ok(encode(&value.text))
-            }
+            return Ok(value.text.clone());
         }
+        if value.secret || matches!(part, UrlPart::UserInfo | UrlPart::Query) {
+            self.secrets.add(&value.text);
+        }
+        if part != UrlPart::Host {
+            return Ok(utf8_percent_encode(&value.text, COMPONENT).to_string());
+        }
+        if value.text.contains(['/', '?', '#', '@', '\\']) {
+            return Err("the value is not a host or port".into());
+        }
+        Ok(value.text.clone())
     }
 
     /// The path and the raw query of a URL that is a secret as a whole, such as a webhook's.

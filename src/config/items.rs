@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::diagnostics::Diagnostics;
 use super::link::Probes;
-use super::shape::is_slug;
+use super::shape::check_id;
 use super::sources::{Place, Sources};
 use super::suggest::did_you_mean;
 use super::tables::ItemTable;
@@ -23,14 +23,7 @@ pub(super) fn item(
 ) -> Item {
     let place_of = |span| Place { file, span };
     let id_place = place_of(table.id.span());
-    if !is_slug(table.id.get_ref()) {
-        diagnostics
-            .error(
-                id_place.clone(),
-                format!("`{}` is not an id", table.id.get_ref()),
-            )
-            .help("an id is letters, digits, `.`, `-` and `_`, beginning with a letter or digit");
-    }
+    check_id(table.id.get_ref(), &id_place, diagnostics);
     let weight = table
         .weight
         .as_ref()

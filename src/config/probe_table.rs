@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::rules::KindRules;
-use super::shape::{Shaper, is_slug, take};
+use super::shape::{Shaper, check_id, take};
 use super::sources::Place;
 use super::suggest::did_you_mean;
 use super::tables::{DefaultsTable, ProbeTable, RetryOn};
@@ -71,7 +71,9 @@ impl ProbeReader {
         let digest = digest(state.rules.entry.info.name, table);
         let fits = shaper.table(table, span.clone(), &state.schema, "this probe");
         let common = split_common(table, &state.schema);
-        let good = check_common(&common, shaper);
+        let good = names
+            .as_ref()
+            .is_some_and(|names| check_id(&names.id, &names.id_place, shaper.diagnostics));
         let common = take::<ProbeTable>(common, span.clone(), shaper);
         let probe = if fits {
             build(state.rules.entry, table, &span, shaper)
@@ -281,27 +283,6 @@ fn read_names(table: &DeTable<'_>, shaper: &Shaper<'_>) -> Option<Names> {
         id_place: place(id),
         depends_on,
     })
-}
-
-fn check_common(common: &DeTable<'_>, shaper: &mut Shaper<'_>) -> bool {
-    let Some(id) = common.get("id") else {
-        return false;
-    };
-    let Some(text) = id.get_ref().as_str() else {
-        return false;
-    };
-    if is_slug(text) {
-        return true;
-    }
-    let place = Place {
-        file: shaper.file,
-        span: id.span(),
-    };
-    shaper
-        .diagnostics
-        .error(place, format!("`{text}` is not an id"))
-        .help("an id is letters, digits, `.`, `-` and `_`, beginning with a letter or digit");
-    false
 }
 
 fn build(

@@ -315,6 +315,17 @@ pub(super) fn is_slug(text: &str) -> bool {
         && text.len() <= 128
 }
 
+/// Whether `id` can be one; otherwise that is an error.
+pub(super) fn check_id(id: &str, place: &Place, diagnostics: &mut Diagnostics) -> bool {
+    if is_slug(id) {
+        return true;
+    }
+    diagnostics
+        .error(place.clone(), format!("`{id}` is not an id"))
+        .help("an id is letters, digits, `.`, `-` and `_`, beginning with a letter or digit");
+    false
+}
+
 /// Deserializes a table whose shape was checked; what is still wrong is an error at its place.
 pub(super) fn take<T: for<'de> Deserialize<'de>>(
     table: DeTable<'_>,

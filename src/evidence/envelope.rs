@@ -100,6 +100,20 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// The envelope of a probe that was not run, or of which there is no evidence.
+    pub fn not_observed(probe: &str, observed_at: Timestamp, cause: String) -> Self {
+        Self {
+            probe: probe.to_owned(),
+            observed_at,
+            duration: Duration::ZERO,
+            outcome: Outcome::ProbeError,
+            cause: Some(cause),
+            tries: Vec::new(),
+            trail: Trail::default(),
+            facts: Map::new(),
+        }
+    }
+
     /// SHA-256 over the canonical JSON (sorted keys, no spaces) of id, time, outcome, cause and facts, as
     /// `sha256:…`. It binds a verdict to what was seen.
     pub fn hash(&self) -> String {

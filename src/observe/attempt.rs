@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Map;
+use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::budget::Budget;
 use super::pulse::{Pulse, TICK};
-use crate::evidence::{Envelope, Failure, Outcome, Redactor, Trail, Try, millis};
+use crate::evidence::{Envelope, Failure, Outcome, Redactor, Try, millis};
 use crate::judge::{RuleVerdict, Status};
 use crate::net::Dialler;
 use crate::plan::PlannedProbe;
@@ -95,23 +95,18 @@ async fn attempt(probe: &PlannedProbe, shared: &Shared) -> (Envelope, Try) {
     let ctx = Context::new(Arc::clone(&shared.dialler), deadline);
     let seen = timeout_at(deadline + GRACE, probe.probe.observe(&ctx)).await;
     let took = begun.elapsed();
-    let (outcome, cause, facts) = match seen {
-        Ok(Ok(_)) if is_starved(shared, late_before, probe, took).await => {
-            let cause = "this agent was starved of CPU while it looked".to_owned();
-            (Outcome::ProbeError, Some(cause), Map::new())
-        }
-        Ok(Ok(facts)) => (Outcome::Observed, None, facts),
-        Ok(Err(failure)) => {
-            let failure = blame(failure, is_starved(shared, late_before, probe, took).await);
+    let starved = is_starved(shared, late_before, probe, took).await;
+    let seen = seen.unwrap_or_else(|_| {
+        Err(Failure::probe(format!(
+            "the kind did not end within its timeout of {:?}",
+            probe.timeout
+        )))
+    });
+    let (outcome, cause, facts) = match blame(seen, starved) {
+        Ok(facts) => (Outcome::Observed, None, facts),
+        Err(failure) => {
             let cause = shared.redactor.string(failure.detail().to_owned());
             (failure.outcome(), Some(cause), Map::new())
-        }
-        Err(_) => {
-            let cause = format!(
-                "the kind did not end within its timeout of {:?}",
-                probe.timeout
-            );
-            (Outcome::ProbeError, Some(cause), Map::new())
         }
     };
     let ended = Try {
@@ -150,13 +145,19 @@ async fn is_starved(
     late.max(overslept) > probe.timeout / 4
 }
 
-/// A target that seemed slow while this agent did not get to run is not to blame.
-fn blame(failure: Failure, starved: bool) -> Failure {
-    if starved && failure.outcome() == Outcome::TargetError {
-        let detail = format!("this agent was starved of CPU while it looked: {failure}");
-        return Failure::probe(detail);
+type Facts = Map<String, Value>;
+
+/// A target that seemed slow while this agent did not get to run is not to blame, and what little
+/// was seen of it is no evidence.
+fn blame(seen: Result<Facts, Failure>, starved: bool) -> Result<Facts, Failure> {
+    const STARVED: &str = "this agent was starved of CPU while it looked";
+    match seen {
+        Ok(_) if starved => Err(Failure::probe(STARVED)),
+        Err(failure) if starved && failure.outcome() == Outcome::TargetError => {
+            Err(Failure::probe(format!("{STARVED}: {failure}")))
+        }
+        seen => seen,
     }
-    failure
 }
 
 /// The envelope of a probe that was not run, or whose run did not end.
@@ -165,14 +166,5 @@ fn blame(failure: Failure, starved: bool) -> Failure {
     reason = "the engine stamps evidence with the wall clock"
 )]
 pub(super) fn not_observed(probe: &PlannedProbe, cause: String) -> Envelope {
-    Envelope {
-        probe: probe.id.clone(),
-        observed_at: Timestamp::now(),
-        duration: Duration::ZERO,
-        outcome: Outcome::ProbeError,
-        cause: Some(cause),
-        tries: Vec::new(),
-        trail: Trail::default(),
-        facts: Map::new(),
-    }
+    Envelope::not_observed(&probe.id, Timestamp::now(), cause)
 }
