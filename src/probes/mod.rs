@@ -8,7 +8,7 @@ mod http;
 mod tcp;
 mod tls;
 
-pub use context::Context;
+pub use context::{Context, Earlier};
 pub use kind::{
     BoxFuture, BuildError, Built, BuiltinRule, Condition, Effect, InitHint, KindEntry, KindInfo,
     ParamError, Probe, ProbeKind, RuleSpec, Severity,
