@@ -79,7 +79,9 @@ issue() { # NAME HOST
 # whatever one likes: nginx.
 start_nginx() { # NAME [PORT]
     # nginx gives this one to its own user.
-    mkdir -p "$dir/tmp"
+    mkdir -p "$dir/tmp" "$dir/www/static"
+    printf 'body { color: black }\n' >"$dir/www/static/app.css"
+    chmod -R a+rX "$dir/www"
     cat >"$dir/nginx.conf" <<CONF
 daemon off; master_process off; pid $dir/nginx.pid; error_log $dir/nginx.log;
 events {}
@@ -90,7 +92,15 @@ http {
     server {
         listen 127.0.0.1:$https ssl;
         ssl_certificate $dir/$1.pem; ssl_certificate_key $dir/$1.key;
-        location /health { return 200 '{"status":"ok","database":{"replicas":2}}'; }
+        add_header Strict-Transport-Security "max-age=31536000" always;
+        add_header Content-Security-Policy "default-src 'self'; frame-ancestors 'none'" always;
+        add_header X-Content-Type-Options nosniff always;
+        add_header Referrer-Policy no-referrer always;
+        add_header X-Request-Id \$request_id always;
+        location = /health { return 200 '{"status":"ok","database":{"replicas":2}}'; }
+        location /static/ { root $dir/www; types { text/css css; } expires 1h; }
+        location /api/ { return 401 '{"detail":"credentials are missing"}'; }
+        location / { return 404 '{"detail":"there is nothing here"}'; }
     }
 }
 CONF
