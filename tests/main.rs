@@ -17,5 +17,6 @@ mod drift;
 mod engine;
 mod http;
 mod output;
+mod redis;
 mod tcp;
 mod tls;

@@ -7,6 +7,7 @@ mod direct;
 mod hostile;
 mod nginx;
 mod process;
+mod redis;
 mod run;
 
 pub use bind::{Bind, Signed, Unbound, Zone};
@@ -14,4 +15,5 @@ pub use direct::{Attempt, attempt, wrong_params};
 pub use hostile::Hostile;
 pub use nginx::Nginx;
 pub use process::{Server, free_port, require};
+pub use redis::{Redis, RedisCluster, Sentinel};
 pub use run::{Run, Verdict};

@@ -19,7 +19,7 @@ const PREFIX: &str = "probe:canary:";
 /// When it expires by itself.
 const LIFETIME_MS: u32 = 10_000;
 /// Pauses before each look at a replica.
-const LOOKS_MS: [u64; 4] = [0, 5, 100, 900];
+const LOOKS_MS: [u64; 4] = [0, 10, 890, 2_000];
 
 /// No canary was asked for.
 pub fn none() -> Canary {

@@ -3,13 +3,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -103,12 +104,45 @@ impl<'a> Dial<'a> {
         Err(last)
     }
 
+    /// What a server says to a connection before it is asked anything: a server in protected mode, or
+    /// one that has no room, says so and closes, and what we send meanwhile may cost us its words.
+    pub async fn greeting(&self, endpoint: &Endpoint, deadline: Instant) -> Option<Problem> {
+        const MOST_BYTES: usize = 512;
+        const PATIENCE: Duration = Duration::from_millis(300);
+        let ip = *self
+            .ctx
+            .net()
+            .resolve(&endpoint.host, deadline)
+            .await
+            .ok()?
+            .first()?;
+        let address = SocketAddr::new(ip, endpoint.port);
+        let (mut wire, _) = self.wire(endpoint, address, deadline).await.ok()?;
+        let until = deadline.min(Instant::now() + PATIENCE);
+        let mut bytes = [0; MOST_BYTES];
+        let read = timeout_at(until, wire.read(&mut bytes)).await.ok()?.ok()?;
+        let text = String::from_utf8_lossy(bytes.get(..read)?).into_owned();
+        let line = text.strip_prefix('-')?.lines().next()?;
+        let (code, detail) = line.split_once(' ').unwrap_or((line, ""));
+        Some(Problem::refused(code, Some(detail)))
+    }
+
     async fn open_at(
         &self,
         endpoint: &Endpoint,
         address: SocketAddr,
         deadline: Instant,
     ) -> Result<Link, Down> {
+        let (wire, local) = self.wire(endpoint, address, deadline).await?;
+        Link::new(wire, address, local).await
+    }
+
+    async fn wire(
+        &self,
+        endpoint: &Endpoint,
+        address: SocketAddr,
+        deadline: Instant,
+    ) -> Result<(Box<dyn Wire>, Option<SocketAddr>), Down> {
         self.ctx.address(address);
         let begun = Instant::now();
         let stream = self.ctx.net().connect(address, deadline).await?;
@@ -129,7 +163,7 @@ impl<'a> Dial<'a> {
             (None, true) => return Err(Down::Own("TLS was not prepared".to_owned())),
             (_, false) => Box::new(stream),
         };
-        Link::new(wire, address, local).await
+        Ok((wire, local))
     }
 
     fn name_for(&self, endpoint: &Endpoint) -> Result<ServerName<'static>, Down> {

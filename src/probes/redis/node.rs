@@ -85,7 +85,15 @@ async fn ask_over(
     let labels = commands.into_iter().map(|(label, _)| label);
     let mut replies = Replies(labels.zip(replies).collect());
     let login = login(replies.get("AUTH"), endpoint, replies.get("PING"));
-    let (state, error, failure) = outcome(&replies, &login);
+    let (mut state, mut error, mut failure) = outcome(&replies, &login);
+    let said = match replies.0.iter().find_map(|(_, reply)| closed_door(reply)) {
+        Some(said) => Some(said),
+        None if state == Observed::Value(State::Broken) => dial.greeting(endpoint, deadline).await,
+        None => None,
+    };
+    if let Some(said) = said {
+        (state, error, failure) = turned_away(&said);
+    }
     let info = info(&replies);
     let cluster_enabled = info.flag("cluster_enabled");
     if !config.cluster && cluster_enabled == Observed::Value(true) {
@@ -253,6 +261,28 @@ fn outcome(
     (Observed::Value(state), said, Some(failure))
 }
 
+/// What a server says to a connection that it does not take; it then stands as the reply to whatever
+/// was asked first.
+fn closed_door(reply: &Reply) -> Option<Problem> {
+    let Err(problem @ Problem::Refused { code, text }) = reply else {
+        return None;
+    };
+    let is_one = code == "DENIED" || text.contains("max number of clients");
+    is_one.then(|| problem.clone())
+}
+
+/// A server that closed the door with a word: in protected mode it refused us, without room it is full.
+pub fn turned_away(said: &Problem) -> (Observed<State>, String, Option<Failure>) {
+    let unknown = said.unknown("connect");
+    let detail = unknown.detail.clone();
+    if unknown.why == UnknownWhy::Denied {
+        let failure = Failure::denied(detail.clone());
+        return (unknown.into(), detail, Some(failure));
+    }
+    let failure = Failure::target(detail.clone());
+    (Observed::Value(State::Broken), detail, Some(failure))
+}
+
 fn info(replies: &Replies) -> Info {
     match reply::value(replies.get("INFO"), "INFO") {
         Err(unknown) => Info::unknown(unknown),
@@ -369,7 +399,7 @@ impl Gathered<'_> {
         let mut node = from_info(self.info, self.replies, &not_asked, endpoint, declared_as);
         let clock = persistence::Clock::of(self.info, self.dial.ctx().now());
         node.persistence = persistence::persistence(self.info, self.replies, &clock);
-        node.loss = persistence::loss(&node.persistence, &node.uptime_seconds);
+        node.loss = persistence::loss(&node.persistence);
         if self.config.pool_size.is_some() {
             node.clients.pooled =
                 memory::pooled_clients(self.replies.get("CLIENT LIST"), self.local);
@@ -411,7 +441,7 @@ fn from_info(
         writes_refused: why.clone().into(),
         clients: memory::clients(info),
         memory: memory::memory(info),
-        loss: persistence::loss(&persistence, &uptime_seconds),
+        loss: persistence::loss(&persistence),
         persistence,
         replication: replication::replication(info, replies, &role),
         security: security::security(replies.get("ACL GETUSER"), why),

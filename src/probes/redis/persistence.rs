@@ -103,28 +103,32 @@ fn last_save_at(saved: bool, seconds: Observed<i64>) -> Observed<Timestamp> {
     })
 }
 
-/// Whether there is a snapshot of this server at all. Its status says `ok` from the start, and its last
-/// time is then that of the start.
+/// Whether there is a snapshot of this server at all. Its status says `ok` from the start, its last
+/// time is then that of the start, and what it counts as saves are attempts.
 fn saved_once(info: &Info, clock: &Clock) -> Observed<bool> {
-    let loaded = matches!(info.int("rdb_last_load_keys_loaded"), Observed::Value(n) if n > 0);
-    if loaded {
+    const ROUNDING_SECONDS: i64 = 2;
+    let is_loaded = matches!(info.int("rdb_last_load_keys_loaded"), Observed::Value(n) if n > 0);
+    if is_loaded {
         return Observed::Value(true);
     }
-    match info.get("rdb_saves") {
-        // A later time than the start's is of a save, also where none are counted.
-        Ok(None) => {
-            let started = both(&clock.0, &info.int("uptime_in_seconds"), |now, up| now - up);
-            both(
-                &info.int("rdb_last_save_time"),
-                &started,
-                |saved, started| {
-                    const ROUNDING_SECONDS: i64 = 2;
-                    *saved > started + ROUNDING_SECONDS
-                },
-            )
-        }
-        _ => info.int("rdb_saves").map(|saves| saves > 0),
+    let attempts = info.int("rdb_saves");
+    if attempts == Observed::Value(0) {
+        return Observed::Value(false);
     }
+    let has_succeeded = attempts.value().is_some()
+        && info.text("rdb_last_bgsave_status") == Observed::Value("ok".to_owned())
+        && info.flag("rdb_bgsave_in_progress") == Observed::Value(false);
+    if has_succeeded {
+        return Observed::Value(true);
+    }
+    let started = both(&clock.0, &info.int("uptime_in_seconds"), |now, uptime| {
+        now.saturating_sub(*uptime)
+    });
+    both(
+        &info.int("rdb_last_save_time"),
+        &started,
+        |saved, started| *saved > started.saturating_add(ROUNDING_SECONDS),
+    )
 }
 
 /// `3600 1 300 100`
@@ -193,7 +197,7 @@ fn aof(info: &Info, replies: &Replies) -> Aof {
 }
 
 /// What is lost if the server dies now.
-pub fn loss(persistence: &Persistence, uptime: &Observed<i64>) -> Loss {
+pub fn loss(persistence: &Persistence) -> Loss {
     let rdb = &persistence.rdb;
     let aof = &persistence.aof;
     match &aof.enabled {
@@ -204,16 +208,13 @@ pub fn loss(persistence: &Persistence, uptime: &Observed<i64>) -> Loss {
         },
         Observed::Value(true) => loss_with_aof(aof),
         Observed::Value(false) => {
-            let never = both(&rdb.last_status, uptime, |status, uptime| {
-                (*status, *uptime)
-            });
-            let saved = both(
-                &never,
-                &rdb.last_save_age_seconds,
-                |(status, uptime), age| {
-                    *status == SaveStatus::Ok || (*status == SaveStatus::Err && age < uptime)
-                },
-            );
+            let saved = match &rdb.last_save_at {
+                Observed::Value(_) => Observed::Value(true),
+                Observed::Unknown(unknown) if unknown.why == UnknownWhy::NotApplicable => {
+                    Observed::Value(false)
+                }
+                Observed::Unknown(unknown) => unknown.clone().into(),
+            };
             Loss {
                 everything: both(&saved, &rdb.changes_since, |saved, changes| {
                     !saved && *changes > 0
@@ -277,7 +278,7 @@ mod tests {
         ]);
         let replies = Replies::of("CONFIG GET save", save);
         let persistence = persistence(&info, &replies, &clock);
-        let loss = loss(&persistence, &info.int("uptime_in_seconds"));
+        let loss = loss(&persistence);
         (persistence, loss)
     }
 
@@ -300,10 +301,12 @@ mod tests {
 
     #[test]
     fn a_snapshot_bounds_the_loss() {
-        let (seen, loss) = read(&format!("{FRESH}rdb_saves:1\n"));
+        let (seen, loss) = read(&format!("{FRESH}rdb_saves:1\nrdb_bgsave_in_progress:0\n"));
         assert_eq!(seen.rdb.last_status, Observed::Value(SaveStatus::Ok));
         assert_eq!(loss.everything, Observed::Value(false));
         assert_eq!(loss.changes, Observed::Value(150));
+        let (seen, _) = read(&format!("{FRESH}rdb_saves:1\nrdb_bgsave_in_progress:1\n"));
+        assert_eq!(seen.rdb.last_status, Observed::Value(SaveStatus::Never));
         let old = FRESH.replace("time:4900", "time:4950");
         let (seen, _) = read(&old);
         assert_eq!(seen.rdb.last_status, Observed::Value(SaveStatus::Ok));

@@ -7,7 +7,7 @@ use super::config::Endpoint;
 use super::connect::Dial;
 use super::facts::{Node, Quorum, Sentinel, State};
 use super::info::Info;
-use super::node::{auth, login, state_of};
+use super::node::{auth, login, state_of, turned_away};
 use super::reply::{self, Problem, Reply};
 use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
 
@@ -67,6 +67,14 @@ pub async fn ask(
         .iter()
         .any(|reply| matches!(reply, Ok(_) | Err(Problem::Refused { .. })));
     if !heard {
+        if rest
+            .iter()
+            .any(|reply| matches!(reply, Err(Problem::Broken(_))))
+            && let Some(said) = dial.greeting(endpoint, deadline).await
+        {
+            let (state, _, failure) = turned_away(&said);
+            return (blind(endpoint, state, &said.unknown("connect")), failure);
+        }
         let (state, why) = match rest.iter().find_map(|reply| reply.as_ref().err()) {
             Some(problem @ (Problem::Broken(_) | Problem::TooLarge(_))) => {
                 (State::Broken, problem.unknown("PING"))
