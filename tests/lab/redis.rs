@@ -40,7 +40,14 @@ impl Redis {
         let mut all = vec!["--port", &text, "--bind", "127.0.0.1", "--dir", "data"];
         all.extend(["--repl-diskless-sync-delay", "0", "--save", ""]);
         all.extend(args);
-        let mut server = Server::start(dir.path(), "redis", "redis-server", &all);
+        // A signal that is ignored stays so: past a limit of file size its writes then fail like on
+        // a full disk.
+        let shell = [
+            "-c",
+            "trap '' XFSZ; exec redis-server \"$@\"",
+            "redis-server",
+        ];
+        let mut server = Server::start(dir.path(), "redis", "sh", &[&shell[..], &all].concat());
         server.wait_for_log("Ready to accept connections");
         Self {
             port,
@@ -139,6 +146,19 @@ impl Redis {
     /// Stops the process without a word to anybody.
     pub fn freeze(&self) {
         signal(self.pid(), "STOP");
+    }
+
+    /// Lets no file of it grow beyond so many bytes.
+    pub fn limit_files(&self, bytes: u32) {
+        let status = Command::new(require("prlimit"))
+            .args([
+                "--pid",
+                &self.pid().to_string(),
+                &format!("--fsize={bytes}"),
+            ])
+            .status()
+            .expect("run prlimit");
+        assert!(status.success(), "prlimit");
     }
 
     /// Takes away the directory into which it saves.

@@ -128,3 +128,41 @@ fn an_append_only_file_that_cannot_be_rewritten_fails() {
     let verdict = probe(&server.url(), "persistence = \"aof\"");
     assert_eq!(verdict.result("r/aof-writes"), "fail");
 }
+
+#[test]
+fn an_append_only_file_that_cannot_be_written_fails_and_the_writes_it_stops() {
+    let server = Redis::start("--appendonly yes");
+    server.cli("set a 1");
+    assert_results(&probe(&server.url(), ""), &[]);
+    server.limit_files(8_192);
+    server.cli(&format!("set b {}", "x".repeat(20_000)));
+    server.wait_for("info persistence", "aof_last_write_status:err");
+    let verdict = probe(&server.url(), "");
+    assert_eq!(verdict.result("r/aof-writes"), "fail");
+    assert_eq!(verdict.result("r/writes-accepted"), "fail");
+    assert_eq!(
+        verdict.facts("r")["loss_seconds"]["unknown"],
+        "not_observed"
+    );
+}
+
+#[test]
+fn an_overdue_snapshot_warns_although_its_status_is_ok() {
+    // A snapshot that takes its time: ten seconds for each key.
+    let server = Redis::start("--requirepass secret --rdb-key-save-delay 10000000");
+    let server = server.with_login("default", "secret");
+    server.cli("set a 1");
+    server.cli_words(&["config", "set", "save", "1 1"]);
+    let url = format!("redis://:secret@127.0.0.1:{}", server.port);
+    server.wait_for("info persistence", "rdb_bgsave_in_progress:1");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let shorter = "rules.rdb-recent = \"nodes.all(n, n.persistence.rdb.overdue_seconds <= 1)\"";
+    let verdict = probe(&url, &format!("role = \"store\"\n{shorter}"));
+    assert_results(&verdict, &[("rdb-recent", "warn")]);
+    assert_eq!(
+        verdict.facts("r")["nodes"][0]["persistence"]["rdb"]["last_status"],
+        "never"
+    );
+    // Within the minute that the rule grants, it is well.
+    assert_results(&probe(&url, "role = \"store\""), &[]);
+}

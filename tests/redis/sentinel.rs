@@ -52,7 +52,7 @@ fn a_quorum_is_asked_for_and_the_primary_they_name_is_the_one_at_url() {
     let verdict = probe(&primary.url(), &all);
     assert_eq!(verdict.result("r/quorum"), "fail");
     assert_eq!(verdict.result("r/sentinels-see-primary"), "pass");
-    assert_eq!(verdict.facts("r")["sentinels"][0]["quorum"], "no_quorum");
+    assert_eq!(verdict.facts("r")["sentinels"][0]["quorum"], "not_reached");
     assert_eq!(verdict.code, 1);
     drop(replica);
 }

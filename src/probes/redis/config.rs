@@ -316,7 +316,7 @@ fn parse(text: &str) -> Result<Endpoint, String> {
 fn decode(text: &str) -> Result<String, String> {
     percent_decode_str(text)
         .decode_utf8()
-        .map(|text| text.into_owned())
+        .map(std::borrow::Cow::into_owned)
         .map_err(|_| "is not UTF-8 once its percent-encoding is undone".to_owned())
 }
 

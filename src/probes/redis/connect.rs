@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -57,6 +58,8 @@ pub struct Dial<'a> {
     ctx: &'a Context,
     tls: Option<Arc<ClientConfig>>,
     server_name: Option<ServerName<'static>>,
+    /// Whether the phases of a connection are recorded already: those of the first tell enough.
+    has_phases: AtomicBool,
 }
 
 impl<'a> Dial<'a> {
@@ -78,6 +81,7 @@ impl<'a> Dial<'a> {
             ctx,
             tls,
             server_name: prepared.server_name.clone(),
+            has_phases: AtomicBool::new(false),
         })
     }
 
@@ -147,7 +151,10 @@ impl<'a> Dial<'a> {
         let begun = Instant::now();
         let stream = self.ctx.net().connect(address, deadline).await?;
         let local = stream.local_addr().ok();
-        self.ctx.phase("connect", begun.elapsed());
+        let is_first = !self.has_phases.swap(true, Ordering::Relaxed);
+        if is_first {
+            self.ctx.phase("connect", begun.elapsed());
+        }
         let wire: Box<dyn Wire> = match (&self.tls, endpoint.tls) {
             (Some(config), true) => {
                 let name = self.name_for(endpoint)?;
@@ -157,7 +164,9 @@ impl<'a> Dial<'a> {
                         .net()
                         .handshake(stream, name, Arc::clone(config), deadline);
                 let stream = handshake.await?;
-                self.ctx.phase("tls", begun.elapsed());
+                if is_first {
+                    self.ctx.phase("tls", begun.elapsed());
+                }
                 Box::new(stream)
             }
             (None, true) => return Err(Down::Own("TLS was not prepared".to_owned())),
@@ -258,11 +267,7 @@ impl Link {
                 }
             }
         });
-        join_all(each)
-            .await
-            .into_iter()
-            .map(|reply| reply.map(|(value, took)| (value, took)))
-            .collect()
+        join_all(each).await
     }
 
     /// Sends one command.

@@ -523,8 +523,8 @@ pub struct Sentinel {
 pub enum Quorum {
     /// They could.
     Ok,
-    /// Too few of them are usable.
-    NoQuorum,
+    /// Too few of them are usable (`NOQUORUM`).
+    NotReached,
     /// The sentinel knows no primary of that name.
     NoSuchMaster,
 }

@@ -286,13 +286,13 @@ mod tests {
         assert_eq!(refused(b"%9223372036854775807\r\n"), Some(Breach::Many));
         assert_eq!(refused(&b"*1\r\n".repeat(50)), Some(Breach::Deep));
         assert_eq!(
-            refused(&[b"+".as_slice(), &[b'x'; 70_000]].concat()),
+            refused(&[b"+".as_slice(), &vec![b'x'; 70_000]].concat()),
             Some(Breach::Large)
         );
         assert_eq!(refused(&b"+\r\n".repeat(100_001)), Some(Breach::Many));
         let mut framing = Framing::default();
         framing.take(b"$8388608\r\n").expect("at the bound");
-        let endless = (0..2).try_for_each(|_| framing.take(&[0; 8 * 1024 * 1024]));
+        let endless = (0..2).try_for_each(|_| framing.take(&vec![0; 8 * 1024 * 1024]));
         assert_eq!(endless, Err(Breach::Large));
     }
 

@@ -53,16 +53,10 @@ impl ProbeKind for Redis {
         effect: Effect::Write,
         side_effects: "at most 20 commands per server and two connections, none of them reads other keys; a key `probe:canary:…`, deleted at once or after ten seconds, only with `allow_writes = true`",
         example: "url = \"redis://cache.example.com:6379/0\"\nrole = \"cache\"\n",
-        init: &[
-            InitHint {
-                variable: "REDIS_URL",
-                toml: "url = \"${env:{variable}}\"\n",
-            },
-            InitHint {
-                variable: "CELERY_BROKER_URL",
-                toml: "url = \"${env:{variable}}\"\nrole = \"broker\"\n",
-            },
-        ],
+        init: &[InitHint {
+            variable: "REDIS_URL",
+            toml: "url = \"${env:{variable}}\"\n",
+        }],
     };
     const RULES: &'static [RuleSpec<Config>] = rules::RULES;
     type Config = Config;
@@ -112,7 +106,7 @@ impl ProbeKind for Redis {
         });
         let (data, sentinels) = tokio::join!(self.data(&dial, &steps), join_all(sentinels));
         let (mut sentinels, failures): (Vec<_>, Vec<_>) = sentinels.into_iter().unzip();
-        if let Some(failure) = nothing_seen(&data.asked, &sentinels, failures) {
+        if let Some(failure) = nothing_seen(&data.asked, &sentinels, &failures) {
             return Err(failure);
         }
         if let Some(url) = data.asked.first() {
@@ -322,7 +316,7 @@ async fn look_again_at(one: &mut Asked, deadline: Instant) {
 fn nothing_seen(
     asked: &[Asked],
     sentinels: &[Sentinel],
-    failures: Vec<Option<Failure>>,
+    failures: &[Option<Failure>],
 ) -> Option<Failure> {
     let answered = asked.iter().any(|one| one.failure.is_none())
         || sentinels

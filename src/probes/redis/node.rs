@@ -77,11 +77,17 @@ async fn ask_over(
         .iter()
         .map(|(_, command)| command.clone())
         .collect();
-    // Beside each other: the connection without credentials waits for nothing.
-    let (replies, anonymous) = tokio::join!(
-        link.ask(&sent, deadline),
-        security::anonymous(dial, endpoint, deadline)
-    );
+    let (replies, anonymous) = if config.pool_size.is_some() {
+        // One after the other: the list of clients is not to hold our second connection.
+        let replies = link.ask(&sent, deadline).await;
+        let anonymous = security::anonymous(dial, endpoint, deadline).await;
+        (replies, anonymous)
+    } else {
+        tokio::join!(
+            link.ask(&sent, deadline),
+            security::anonymous(dial, endpoint, deadline)
+        )
+    };
     let labels = commands.into_iter().map(|(label, _)| label);
     let mut replies = Replies(labels.zip(replies).collect());
     let login = login(replies.get("AUTH"), endpoint, replies.get("PING"));

@@ -121,20 +121,20 @@ pub const RULES: &[RuleSpec<Config>] = &[
     },
     RuleSpec {
         name: "memory",
-        expr: "nodes.all(n, n.memory.can_evict || n.memory.used_ratio < 0.98)",
+        expr: "nodes.all(n, n.memory.can_evict || n.memory.used_ratio < 0.95)",
         applies: None,
         severity: Severity::Must,
         why: "without anything to evict, full memory refuses writes or is killed by the system",
-        source: "definition",
+        source: "practice: 95%, as a single write of the size of the rest is refused",
         when: None,
     },
     RuleSpec {
         name: "memory-headroom",
-        expr: "nodes.all(n, n.memory.can_evict || n.memory.used_ratio < 0.9)",
+        expr: "nodes.all(n, n.memory.can_evict || n.memory.used_ratio < 0.85)",
         applies: None,
         severity: Severity::Should,
         why: "forks, buffers and the next peak need room",
-        source: "practice: 90%",
+        source: "practice: 85%",
         when: None,
     },
     RuleSpec {
@@ -223,7 +223,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
     },
     RuleSpec {
         name: "rdb-recent",
-        expr: "nodes.all(n, n.role == 'replica' || n.persistence.aof.enabled && !n.persistence.rdb.enabled || n.persistence.rdb.overdue_seconds <= 60)",
+        expr: "nodes.all(n, n.role == 'replica' || n.persistence.aof.enabled || n.persistence.rdb.overdue_seconds <= 60)",
         applies: None,
         severity: Severity::Should,
         why: "a save point has passed and no snapshot was taken: the status stays ok all the while",

@@ -155,7 +155,7 @@ fn quorum(reply: Option<&Reply>) -> (Observed<Quorum>, Observed<String>) {
     match reply {
         Some(Err(problem @ Problem::Refused { code, text })) => {
             let answer = match code.as_str() {
-                "NOQUORUM" => Quorum::NoQuorum,
+                "NOQUORUM" => Quorum::NotReached,
                 "ERR" if text.contains("No such master") => Quorum::NoSuchMaster,
                 _ => {
                     let unknown = problem.unknown(COMMAND);
