@@ -3,13 +3,16 @@
 
 mod canary;
 mod cluster;
+mod commands;
 mod config;
 mod connect;
+mod door;
 mod facts;
 mod guard;
 mod info;
 mod memory;
 mod node;
+mod node_facts;
 mod persistence;
 mod plaintext;
 mod replication;

@@ -1,19 +1,18 @@
 //! One data server: what it is asked, and what its answers say.
 
-use redis::{Cmd, cmd};
+use redis::Cmd;
 use tokio::time::Instant;
 
+use super::commands::{cluster_command, commands};
 use super::config::{Config, Endpoint};
 use super::connect::{Dial, Down, Link};
-use super::facts::{DeclaredAs, Flavour, Login, Node, Ping, Role, State};
+use super::door::{closed_door, login, outcome, turned_away};
+use super::facts::{DeclaredAs, Flavour, Node, Ping, Role, State};
 use super::info::{Info, part};
-use super::reply::{self, Problem, Reply};
+use super::reply::{self, Reply};
 use super::{cluster, memory, persistence, replication, security, slow_log, writes};
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy, millis};
 use crate::net::NetError;
-
-/// Entries of the slow log that are read.
-const SLOW_ENTRIES: usize = 16;
 
 /// A server that was asked: its facts, and what later steps need of it.
 pub struct Asked {
@@ -39,6 +38,11 @@ impl Replies {
     #[cfg(test)]
     pub fn of(label: &'static str, value: redis::Value) -> Self {
         Self(vec![(label, Ok((value, std::time::Duration::ZERO)))])
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Reply> {
+        self.0.iter().map(|(_, reply)| reply)
     }
 
     /// The reply to the command of that label.
@@ -92,7 +96,7 @@ async fn ask_over(
     let mut replies = Replies(labels.zip(replies).collect());
     let login = login(replies.get("AUTH"), endpoint, replies.get("PING"));
     let (mut state, mut error, mut failure) = outcome(&replies, &login);
-    let said = match replies.0.iter().find_map(|(_, reply)| closed_door(reply)) {
+    let said = match replies.all().find_map(closed_door) {
         Some(said) => Some(said),
         None if state == Observed::Value(State::Broken) => dial.greeting(endpoint, deadline).await,
         None => None,
@@ -133,160 +137,6 @@ async fn ask_over(
         failure,
         cluster_enabled,
     }
-}
-
-fn cluster_command(what: &str) -> Cmd {
-    let mut command = cmd("CLUSTER");
-    command.arg(what);
-    command
-}
-
-/// What is sent, by label, in this order: no server is asked more than 20 commands in all.
-fn commands(
-    config: &Config,
-    endpoint: &Endpoint,
-    declared_as: DeclaredAs,
-) -> Vec<(&'static str, Cmd)> {
-    let mut list = Vec::new();
-    let with = |name: &str, args: &[&str]| {
-        let mut command = cmd(name);
-        for arg in args {
-            command.arg(*arg);
-        }
-        command
-    };
-    if let Some(auth) = auth(endpoint) {
-        list.push(("AUTH", auth));
-    }
-    if endpoint.db != 0 {
-        list.push(("SELECT", with("SELECT", &[&endpoint.db.to_string()])));
-    }
-    list.push(("PING", with("PING", &[])));
-    list.push(("INFO", with("INFO", &[])));
-    for (label, parameter) in [
-        ("CONFIG GET save", "save"),
-        ("CONFIG GET appendfsync", "appendfsync"),
-        ("CONFIG GET min-replicas-to-write", "min-replicas-to-write"),
-        (
-            "CONFIG GET stop-writes-on-bgsave-error",
-            "stop-writes-on-bgsave-error",
-        ),
-    ] {
-        list.push((label, with("CONFIG", &["GET", parameter])));
-    }
-    if endpoint.tls {
-        list.push(("CONFIG GET port", with("CONFIG", &["GET", "port"])));
-    }
-    let entries = SLOW_ENTRIES.to_string();
-    list.push(("SLOWLOG GET", with("SLOWLOG", &["GET", &entries])));
-    list.push(("ACL GETUSER", with("ACL", &["GETUSER", "default"])));
-    if config.pool_size.is_some() {
-        list.push(("CLIENT LIST", with("CLIENT", &["LIST", "TYPE", "normal"])));
-    }
-    if config.cluster {
-        list.push(("CLUSTER INFO", cluster_command("INFO")));
-        if declared_as == DeclaredAs::Url {
-            list.push(("CLUSTER NODES", cluster_command("NODES")));
-        }
-    }
-    list
-}
-
-/// The login, where there are credentials.
-pub fn auth(endpoint: &Endpoint) -> Option<Cmd> {
-    let password = endpoint.password.as_ref()?;
-    let mut command = cmd("AUTH");
-    if let Some(user) = &endpoint.user {
-        command.arg(user.as_str());
-    }
-    command.arg(password.expose());
-    Some(command)
-}
-
-/// What the server made of our credentials. What it says to them is never passed on: it may quote them.
-pub fn login(auth: Option<&Reply>, endpoint: &Endpoint, ping: Option<&Reply>) -> Observed<Login> {
-    match auth {
-        Some(Ok(_)) => Observed::Value(Login::Accepted),
-        Some(Err(Problem::Refused { code, text })) => {
-            let none_set = code == "ERR" && text.contains("without any password configured");
-            if none_set && endpoint.user.is_none() {
-                return Observed::Value(Login::NoPasswordSet);
-            }
-            let said = match code.as_str() {
-                "WRONGPASS" => "WRONGPASS: user or password is wrong, or the user is off",
-                "NOPERM" => "NOPERM: the user may not log in",
-                "LOADING" => "LOADING: the server reads its data still",
-                _ => "the server refused the credentials",
-            };
-            Observed::unknown(UnknownWhy::Denied, format!("AUTH: {said}"))
-        }
-        Some(Err(other)) => other.unknown("AUTH").into(),
-        None => match ping {
-            Some(Err(problem)) if matches!(problem.code(), "NOAUTH" | "DENIED") => {
-                problem.unknown("PING").into()
-            }
-            Some(Err(Problem::Silent | Problem::Broken(_))) | None => {
-                Observed::unknown(UnknownWhy::NotObserved, "PING: no answer")
-            }
-            Some(_) => Observed::Value(Login::NotNeeded),
-        },
-    }
-}
-
-/// Whether it answered, what went wrong, and whose fault it is where nothing was seen.
-fn outcome(
-    replies: &Replies,
-    login: &Observed<Login>,
-) -> (Observed<State>, String, Option<Failure>) {
-    let heard = replies
-        .0
-        .iter()
-        .any(|(_, reply)| matches!(reply, Ok(_) | Err(Problem::Refused { .. })));
-    if let Observed::Unknown(unknown) = login
-        && unknown.why == UnknownWhy::Denied
-    {
-        let failure = Failure::denied(unknown.detail.clone());
-        return (
-            unknown.clone().into(),
-            unknown.detail.clone(),
-            Some(failure),
-        );
-    }
-    if heard {
-        return (Observed::Value(State::Answered), String::new(), None);
-    }
-    let first = replies.0.iter().find_map(|(_, reply)| reply.as_ref().err());
-    let (state, said) = match first {
-        Some(Problem::Broken(text) | Problem::TooLarge(text)) => (State::Broken, text.clone()),
-        _ => (
-            State::Silent,
-            "the server accepted the connection and answers nothing".to_owned(),
-        ),
-    };
-    let failure = Failure::target(said.clone());
-    (Observed::Value(state), said, Some(failure))
-}
-
-/// What a server says to a connection that it does not take; it then stands as the reply to whatever
-/// was asked first.
-fn closed_door(reply: &Reply) -> Option<Problem> {
-    let Err(problem @ Problem::Refused { code, text }) = reply else {
-        return None;
-    };
-    let is_one = code == "DENIED" || text.contains("max number of clients");
-    is_one.then(|| problem.clone())
-}
-
-/// A server that closed the door with a word: in protected mode it refused us, without room it is full.
-pub fn turned_away(said: &Problem) -> (Observed<State>, String, Option<Failure>) {
-    let unknown = said.unknown("connect");
-    let detail = unknown.detail.clone();
-    if unknown.why == UnknownWhy::Denied {
-        let failure = Failure::denied(detail.clone());
-        return (unknown.into(), detail, Some(failure));
-    }
-    let failure = Failure::target(detail.clone());
-    (Observed::Value(State::Broken), detail, Some(failure))
 }
 
 fn info(replies: &Replies) -> Info {
@@ -385,6 +235,17 @@ fn blind(
     node.state = state;
     node.error = error;
     node
+}
+
+/// A server of which only `INFO` was seen.
+#[cfg(test)]
+pub fn of_info(address: &Endpoint, text: &str) -> Node {
+    let why = Unknown {
+        why: UnknownWhy::NotObserved,
+        detail: "it was not asked".to_owned(),
+    };
+    let replies = Replies(Vec::new());
+    from_info(&Info::parse(text), &replies, &why, address, DeclaredAs::Url)
 }
 
 /// All that was gathered from one server.
@@ -498,5 +359,47 @@ fn version(info: &Info) -> Observed<String> {
     match info.get("valkey_version") {
         Ok(Some(version)) => Observed::Value(version.to_owned()),
         _ => info.text("redis_version"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(text: &str) -> Node {
+        let endpoint = Endpoint {
+            host: "cache".to_owned(),
+            port: 6379,
+            tls: false,
+            user: None,
+            password: None,
+            db: 0,
+        };
+        of_info(&endpoint, text)
+    }
+
+    #[test]
+    fn valkey_is_told_from_the_redis_that_it_is_compatible_with() {
+        let valkey =
+            seen("redis_version:7.2.4\nserver_name:valkey\nvalkey_version:8.1.1\nrole:master\n");
+        assert_eq!(valkey.flavour, Observed::Value(Flavour::Valkey));
+        assert_eq!(valkey.version, Observed::Value("8.1.1".to_owned()));
+        let redis = seen("redis_version:6.2.14\nrole:slave\nmaster_link_status:down\n");
+        assert_eq!(redis.flavour, Observed::Value(Flavour::Redis));
+        assert_eq!(redis.role, Observed::Value(Role::Replica));
+        assert!(seen("role:master\n").flavour.value().is_none());
+    }
+
+    #[test]
+    fn the_replicas_of_a_primary_are_read_in_any_version() {
+        let primary = seen(
+            "role:master\nmaster_repl_offset:100\nslave0:ip=10.0.0.1,port=6379,state=online,offset=90,lag=1,type=replica\nslave1:ip=10.0.0.2,port=6379,state=wait_bgsave,offset=0,lag=0\n",
+        );
+        let Observed::Value(replicas) = &primary.replication.replicas else {
+            panic!("no replicas");
+        };
+        assert_eq!(replicas[0].gap_bytes, Observed::Value(10));
+        assert_eq!(replicas[0].lag_seconds, Observed::Value(1));
+        assert!(replicas[1].lag_seconds.value().is_none());
     }
 }

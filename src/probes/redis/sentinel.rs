@@ -3,11 +3,13 @@
 use redis::{Cmd, Value, cmd};
 use tokio::time::Instant;
 
+use super::commands::auth;
 use super::config::Endpoint;
 use super::connect::Dial;
+use super::door::{login, turned_away};
 use super::facts::{Node, Quorum, Sentinel, State};
 use super::info::Info;
-use super::node::{auth, login, state_of, turned_away};
+use super::node::state_of;
 use super::reply::{self, Problem, Reply};
 use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
 

@@ -110,3 +110,62 @@ fn failovers(last: &serde_json::Map<String, Value>, sentinels: &[Sentinel]) -> O
     });
     grown.max().map_or_else(first_run, Observed::Value)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::probes::redis::config::Endpoint;
+    use crate::probes::redis::node::of_info;
+
+    fn node(run_id: &str, evicted: i64, rejected: i64) -> Node {
+        let endpoint = Endpoint {
+            host: "127.0.0.1".to_owned(),
+            port: 6379,
+            tls: false,
+            user: None,
+            password: None,
+            db: 0,
+        };
+        let info = format!(
+            "run_id:{run_id}\nevicted_keys:{evicted}\nrejected_connections:{rejected}\naof_enabled:0\n"
+        );
+        of_info(&endpoint, &info)
+    }
+
+    fn facts(nodes: &[Node]) -> Map<String, Value> {
+        let facts = json!({ "nodes": nodes, "sentinels": [] });
+        facts.as_object().cloned().expect("an object")
+    }
+
+    #[test]
+    fn counters_are_held_against_those_of_the_last_run() {
+        let last = facts(&[node("a", 10, 1)]);
+        let seen = since_last_run(Some(&last), &[node("a", 17, 1)], &[]);
+        assert_eq!(seen.evicted_keys, Observed::Value(7));
+        assert_eq!(seen.rejected_connections, Observed::Value(0));
+        assert_eq!(seen.delayed_fsyncs, Observed::Value(0));
+        assert_eq!(seen.restarted, Observed::Value(false));
+        assert!(seen.failovers.value().is_none());
+        // One that started anew counts from zero, and so does one whose counters were set back.
+        let seen = since_last_run(Some(&last), &[node("b", 3, 0)], &[]);
+        assert_eq!(seen.evicted_keys, Observed::Value(3));
+        assert_eq!(seen.restarted, Observed::Value(true));
+        let seen = since_last_run(Some(&last), &[node("a", 4, 1)], &[]);
+        assert_eq!(seen.evicted_keys, Observed::Value(4));
+    }
+
+    #[test]
+    fn a_first_run_and_a_server_not_seen_before_know_nothing() {
+        let now = [node("a", 17, 1)];
+        assert!(
+            since_last_run(None, &now, &[])
+                .evicted_keys
+                .value()
+                .is_none()
+        );
+        let seen = since_last_run(Some(&Map::new()), &now, &[]);
+        assert!(seen.evicted_keys.value().is_none() && seen.restarted.value().is_none());
+    }
+}
