@@ -7,8 +7,15 @@ use crate::lab::{Redis, RedisCluster};
 fn every_node_is_asked_and_an_uncovered_slot_fails_though_the_state_is_ok() {
     let mut cluster = RedisCluster::start();
     let url = cluster.nodes[4].url();
-    let verdict = probe(&url, "cluster = true\nallow_writes = true");
+    for node in &cluster.nodes {
+        node.cli("config resetstat");
+    }
+    let verdict = probe(&url, "cluster = true\nallow_writes = true\npool_size = 50");
     assert_results(&verdict, &[]);
+    for node in &cluster.nodes {
+        let calls = super::calls(node);
+        assert!((10..=20).contains(&calls), "{calls} commands");
+    }
     assert_eq!(verdict.code, 0);
     let facts = verdict.facts("r");
     assert_eq!(facts["nodes"].as_array().map(Vec::len), Some(6));

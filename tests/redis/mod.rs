@@ -9,7 +9,7 @@ mod replication;
 mod security;
 mod sentinel;
 
-use crate::lab::{Run, Verdict};
+use crate::lab::{Redis, Run, Verdict};
 
 /// Probes `url` with further parameters as TOML.
 fn probe(url: &str, params: &str) -> Verdict {
@@ -52,4 +52,19 @@ fn reason<'v>(verdict: &'v Verdict, rule: &str) -> &'v str {
     verdict.rule(&format!("r/{rule}"))["reason"]
         .as_str()
         .expect("a reason")
+}
+
+/// Commands that a server was sent since `config resetstat`, without those of replication and of the
+/// lab itself.
+fn calls(server: &Redis) -> u32 {
+    let stats = server.cli("info commandstats");
+    let others = ["replconf", "psync", "config|resetstat"];
+    stats
+        .lines()
+        .filter(|line| !others.iter().any(|other| line.contains(other)))
+        .filter_map(|line| {
+            let calls = line.split_once("calls=")?.1;
+            calls.split(',').next()?.parse::<u32>().ok()
+        })
+        .sum()
 }

@@ -46,23 +46,8 @@ async fn a_primary_with_two_replicas_is_observed_in_under_50_ms_and_20_commands(
         for banned in ["cmdstat_keys:", "cmdstat_scan:", "cmdstat_monitor:"] {
             assert!(!stats.contains(banned), "{stats}");
         }
-        let own: u32 = stats
-            .lines()
-            .filter(|line| {
-                !["replconf", "cmdstat_ping", "config|resetstat", "psync"]
-                    .iter()
-                    .any(|other| line.contains(other))
-            })
-            .filter_map(|line| {
-                line.split_once("calls=")?
-                    .1
-                    .split(',')
-                    .next()?
-                    .parse::<u32>()
-                    .ok()
-            })
-            .sum();
-        assert!(own > 0 && own <= 5 * 20, "{own}: {stats}");
+        let calls = super::calls(server);
+        assert!(calls > 0 && calls <= 5 * 20, "{calls}: {stats}");
     }
 }
 

@@ -54,14 +54,15 @@ pub fn commands(
     let entries = SLOW_ENTRIES.to_string();
     list.push(("SLOWLOG GET", with("SLOWLOG", &["GET", &entries])));
     list.push(("ACL GETUSER", with("ACL", &["GETUSER", "default"])));
-    if config.pool_size.is_some() {
-        list.push(("CLIENT LIST", with("CLIENT", &["LIST", "TYPE", "normal"])));
-    }
     if config.cluster {
         list.push(("CLUSTER INFO", cluster_command("INFO")));
         if declared_as == DeclaredAs::Url {
             list.push(("CLUSTER NODES", cluster_command("NODES")));
         }
+    }
+    // Last: its reply alone may be larger than what is taken, which ends the connection.
+    if config.pool_size.is_some() {
+        list.push(("CLIENT LIST", with("CLIENT", &["LIST", "TYPE", "normal"])));
     }
     list
 }

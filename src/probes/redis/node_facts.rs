@@ -309,6 +309,8 @@ pub struct Replication {
     pub replid: Observed<String>,
     /// How far it is in that history, bytes.
     pub offset: Observed<i64>,
+    /// The offset at which it took over from another primary since it started; -1: it did not.
+    pub promoted_at_offset: Observed<i64>,
     /// Of a replica: whether it is linked to its primary.
     pub link: Observed<Link>,
     /// Of a replica: its primary, `host:port`.

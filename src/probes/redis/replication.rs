@@ -26,6 +26,7 @@ pub fn replication(info: &Info, replies: &Replies, role: &Observed<Role>) -> Rep
     let mut seen = Replication {
         replid: info.text("master_replid"),
         replicas: replicas(info, &offset),
+        promoted_at_offset: info.int("second_repl_offset"),
         offset,
         link: of_replica.clone().into(),
         primary: of_replica.clone().into(),

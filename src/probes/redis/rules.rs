@@ -316,6 +316,15 @@ pub const RULES: &[RuleSpec<Config>] = &[
         )
     },
     RuleSpec {
+        when: HAS_ROLE,
+        ..should(
+            "fragmentation",
+            "nodes.all(n, n.memory.fragmentation_ratio < 1.5 || n.memory.fragmentation_bytes < 134217728)",
+            "memory that is held and not used is missing elsewhere",
+            "practice: half as much again, from 128 MiB on",
+        )
+    },
+    RuleSpec {
         applies: Some("has_earlier_run"),
         ..should(
             "rejected-connections",
