@@ -27,6 +27,7 @@ fn the_flag_and_the_oldest_sample_must_both_reach_it() {
     assert_eq!(verdict.result("p/retention"), "unknown");
     let said = reason(&verdict, "retention");
     assert!(said.contains("can be known at 20"), "{said}");
+    std::thread::sleep(std::time::Duration::from_secs(1));
     let verdict = probe(&server, "retention = '1s'");
     assert_eq!(verdict.result("p/retention"), "pass", "{said}");
 }

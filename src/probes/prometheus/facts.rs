@@ -69,8 +69,8 @@ pub struct Facts {
     pub alertmanagers_dropped: Observed<u64>,
     /// What the notification facts are counted over.
     pub notifications_over: Observed<NotificationsOver>,
-    /// Notifications sent or tried, in alerts, to all Alertmanagers.
-    pub notifications_sent: Observed<f64>,
+    /// Alerts that were sent to Alertmanagers, or tried to.
+    pub notifications_tried: Observed<f64>,
     /// The share of notifications that failed, 0 to 1.
     pub notification_error_ratio: Observed<f64>,
     /// Alerts that were dropped since the server started; some at its start are normal.
@@ -255,7 +255,7 @@ pub struct AlertmanagerFacts {
     /// Whether it answers. It is asked from here; where that cannot be, the server's word counts that it took
     /// all notifications of the last ten minutes.
     pub answers: Observed<bool>,
-    /// Alerts sent or tried since the server started.
+    /// Alerts sent since the server started; version 2 counts those that failed too.
     pub sent: Observed<f64>,
     /// Errors since the server started: failed batches, from version 3 on failed alerts.
     pub errors: Observed<f64>,

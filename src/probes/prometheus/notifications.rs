@@ -30,7 +30,7 @@ pub(super) type Window = BTreeMap<String, Counters>;
 /// Notifications as a whole.
 pub(super) struct Notifications {
     pub over: Observed<NotificationsOver>,
-    pub sent: Observed<f64>,
+    pub tried: Observed<f64>,
     pub error_ratio: Observed<f64>,
 }
 
@@ -92,42 +92,38 @@ pub(super) fn notifications(
         Err(error) => {
             return Notifications {
                 over: error.unknown().into(),
-                sent: error.unknown().into(),
+                tried: error.unknown().into(),
                 error_ratio: error.unknown().into(),
             };
         }
     };
-    let recent = window
-        .values()
-        .fold(Counters::default(), |sum, one| Counters {
-            sent: sum.sent + one.sent,
-            errors: sum.errors + one.errors,
-            batches: sum.batches + one.batches,
-        });
-    let (over, counters) = if recent.sent > 0.0 {
+    let is_2 = matches!(version, Observed::Value(version) if version.starts_with("2."));
+    let tried = |counters: &Counters| {
+        let failed = if is_2 { 0.0 } else { counters.errors };
+        counters.sent + failed
+    };
+    let recent = Counters::total(window.values());
+    let (over, counters) = if tried(&recent) > 0.0 {
         (NotificationsOver::TenMinutes, recent)
     } else {
-        (NotificationsOver::SinceStart, own.total())
+        let since_start = Counters::total(own.alertmanagers.values());
+        (NotificationsOver::SinceStart, since_start)
+    };
+    // Errors are set against what they are counted in.
+    let attempts = if is_2 && counters.batches > 0.0 {
+        counters.batches
+    } else {
+        tried(&counters)
     };
     Notifications {
         over: Observed::Value(over),
-        sent: Observed::Value(counters.sent),
-        error_ratio: error_ratio(counters, version),
+        tried: Observed::Value(tried(&counters)),
+        error_ratio: if attempts > 0.0 {
+            Observed::Value((counters.errors / attempts).clamp(0.0, 1.0))
+        } else {
+            Observed::unknown(UnknownWhy::NotApplicable, "no notification was due")
+        },
     }
-}
-
-/// Before version 3 an error is a batch that failed, since then an alert.
-fn error_ratio(counters: Counters, version: &Observed<String>) -> Observed<f64> {
-    if counters.sent <= 0.0 {
-        return Observed::unknown(UnknownWhy::NotApplicable, "no notification was due");
-    }
-    let is_batches = matches!(version, Observed::Value(version) if version.starts_with("2."));
-    let tried = if is_batches && counters.batches > 0.0 {
-        counters.batches
-    } else {
-        counters.sent
-    };
-    Observed::Value((counters.errors / tried).clamp(0.0, 1.0))
 }
 
 /// The Alertmanagers that the server lists, each asked itself.

@@ -213,7 +213,7 @@ impl Seen {
             alertmanagers,
             alertmanagers_dropped,
             notifications_over: notifications.over,
-            notifications_sent: notifications.sent,
+            notifications_tried: notifications.tried,
             notification_error_ratio: notifications.error_ratio,
             notifications_dropped: metric(&metrics, "prometheus_notifications_dropped_total"),
             head_series: metric(&metrics, "prometheus_tsdb_head_series").map(whole),

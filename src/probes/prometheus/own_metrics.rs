@@ -23,7 +23,8 @@ const MARK: &str = "prometheus_build_info";
 /// More Alertmanagers than this are not told apart.
 const MAX_ALERTMANAGERS: usize = 100;
 
-/// Counters of one Alertmanager, since the server started.
+/// Counters of one Alertmanager. Version 2 counts an alert as sent whether or not that failed, a batch as one
+/// error, and every batch; later ones count what arrived as sent, and an alert as one error.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Counters {
     pub sent: f64,
@@ -43,16 +44,16 @@ impl OwnMetrics {
     pub fn get(&self, metric: &str) -> Option<f64> {
         self.summed.get(metric).copied()
     }
+}
 
-    /// Over all Alertmanagers.
-    pub fn total(&self) -> Counters {
-        self.alertmanagers
-            .values()
-            .fold(Counters::default(), |sum, one| Counters {
-                sent: sum.sent + one.sent,
-                errors: sum.errors + one.errors,
-                batches: sum.batches + one.batches,
-            })
+impl Counters {
+    /// Over several Alertmanagers.
+    pub fn total<'c>(all: impl IntoIterator<Item = &'c Self>) -> Self {
+        all.into_iter().fold(Self::default(), |sum, one| Self {
+            sent: sum.sent + one.sent,
+            errors: sum.errors + one.errors,
+            batches: sum.batches + one.batches,
+        })
     }
 }
 
@@ -135,7 +136,8 @@ mod tests {
         );
         assert_eq!(own.get("prometheus_tsdb_head_series"), Some(12.0));
         assert_eq!(own.get("prometheus_tsdb_size_retentions_total"), None);
-        assert_eq!((own.total().sent, own.total().errors), (7.0, 2.0));
+        let total = Counters::total(own.alertmanagers.values());
+        assert_eq!((total.sent, total.errors), (7.0, 2.0));
         for other in [
             "",
             "<html>",

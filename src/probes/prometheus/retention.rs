@@ -108,10 +108,12 @@ impl Seen<'_> {
         })
     }
 
+    /// By more than it takes until a server that has just started has samples.
     fn is_older_than(&self, declared: Duration) -> bool {
+        const START_SECONDS: f64 = 3_600.0;
         match (self.started_at, self.now) {
             (Observed::Value(started), Observed::Value(now)) => {
-                now - seconds(*started) > declared.as_secs_f64()
+                now - seconds(*started) > declared.as_secs_f64() + START_SECONDS
             }
             _ => false,
         }
@@ -154,7 +156,8 @@ pub(super) fn whole(number: f64) -> u64 {
 fn limit(text: &str) -> Observed<Option<Duration>> {
     let mut limit = None;
     for part in text.split(" or ").map(str::trim) {
-        if part.ends_with('B') {
+        // Size, or a share of the disk.
+        if part.ends_with(['B', '%']) {
             continue;
         }
         match duration(part) {
@@ -211,6 +214,7 @@ mod tests {
             ("15d or 1GiB", days(15)),
             ("512MiB", None),
             ("1GB", None),
+            ("15d or 80%", days(15)),
         ] {
             assert_eq!(limit(text), Observed::Value(expected), "{text}");
         }

@@ -191,7 +191,7 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
             "alerts that do not arrive are none",
             "convention: 3% of notifications fail",
         ),
-        "alertmanagers.size() > 0 && notifications_sent > 0.0",
+        "alertmanagers.size() > 0 && notifications_tried > 0.0",
     ),
     applies(
         rule(
@@ -201,7 +201,7 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
             "alerts that do not arrive are none",
             "convention: 1% of notifications fail",
         ),
-        "alertmanagers.size() > 0 && notifications_sent > 0.0",
+        "alertmanagers.size() > 0 && notifications_tried > 0.0",
     ),
     rule(
         "tsdb-intact",
