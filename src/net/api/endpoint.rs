@@ -91,7 +91,7 @@ impl Endpoint {
         };
         let max_body_bytes = params.max_body_bytes.unwrap_or(DEFAULT_MAX_BODY_BYTES);
         if max_body_bytes == 0 || max_body_bytes > MAX_MAX_BODY_BYTES {
-            let message = format!("write a number from 1 to {MAX_MAX_BODY_BYTES} (32 MiB)");
+            let message = format!("write a number from 1 to {MAX_MAX_BODY_BYTES} (64 MiB)");
             problems.push(BadParam::new("max_body_bytes", message));
         }
         let Some(url) = url.filter(|_| problems.is_empty()) else {

@@ -22,7 +22,7 @@ pub struct Config {
     /// CA certificates (PEM) to verify the target against; the system's unless given.
     ca_file: Option<FilePath>,
     /// The most that is read, in bytes after decompression, of all answers in flight together; 32 MiB
-    /// unless given, which is the most. Past it nothing is known, and the probe ends.
+    /// unless given, 64 MiB at most. The first answer past it ends the others: what they would tell is unknown.
     max_body_bytes: Option<u64>,
     /// Jobs that must have at least one target, with every target up. A name is that of the `job`
     /// label or of the scrape configuration.

@@ -18,9 +18,9 @@ use crate::net::api::{Api, ApiError, Endpoint};
 use crate::probes::Context;
 
 /// So many Alertmanagers are asked.
-const MAX_ASKED: usize = 16;
-/// While each of them is asked it has a connection open, and our resolver may be at work.
-pub(super) const DESCRIPTORS: usize = 4 * MAX_ASKED;
+const MAX_ASKED: usize = 8;
+/// While one is asked it has a connection open, or our resolver is at work.
+pub(super) const DESCRIPTORS: usize = 2 * MAX_ASKED;
 /// The label that tells the parts of the window's query apart.
 const TAG: &str = "__probe_counter";
 
