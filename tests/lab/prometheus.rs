@@ -83,7 +83,7 @@ impl Prometheus {
         let mut command = program.display().to_string();
         if let Some(offset) = self.clock {
             args.extend(["-f".to_owned(), offset.to_owned(), command]);
-            command = "faketime".to_owned();
+            command = String::from("faketime");
         }
         args.extend([
             "--config.file=prometheus.yml".to_owned(),

@@ -316,9 +316,10 @@ fn memory_is_bounded_by_answers_that_are_well_formed() {
     const VALUES: usize = (32 << 20) / 16;
     let vector = "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[0,\"1\"]}";
     let rule = "{\"name\":\"\",\"query\":\"\",\"health\":\"ok\",\"type\":\"alerting\"}";
-    let sums: String = (0..1_000).map(|at| format!("metric_{at}+")).collect();
+    let names: Vec<String> = (0..1_000).map(|at| format!("metric_{at}")).collect();
+    let sums = names.join("+");
     let long =
-        format!("{{\"name\":\"\",\"query\":\"{sums}1\",\"health\":\"ok\",\"type\":\"alerting\"}}");
+        format!("{{\"name\":\"\",\"query\":\"{sums}\",\"health\":\"ok\",\"type\":\"alerting\"}}");
     let group = |rules: &str| {
         format!(
             "{{\"name\":\"\",\"file\":\"\",\"interval\":1,\"evaluationTime\":1,\"lastEvaluation\":\"2026-01-01T00:00:00Z\",\"rules\":[{rules}]}}"

@@ -35,7 +35,8 @@ fn the_flag_and_the_oldest_sample_must_both_reach_it() {
 fn aged(retention: &'static str, oldest_days: f64, started_days: f64, cut_by_size: u64) -> String {
     const NOW: f64 = 1_767_225_600.0;
     let at = |days: f64| NOW - days * 86_400.0;
-    let started = jiff::Timestamp::from_second(at(started_days) as i64).unwrap();
+    let started = jiff::SignedDuration::from_secs_f64(at(started_days));
+    let started = jiff::Timestamp::UNIX_EPOCH + started;
     let server = super::hostile::scripted(move |name| match name {
         "time" => Some(serde_json::json!(NOW)),
         "status/runtimeinfo" => Some(serde_json::json!({

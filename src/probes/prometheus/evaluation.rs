@@ -91,29 +91,23 @@ fn not_yet() -> Unknown {
 }
 
 fn group_facts(group: &Group, now: &Observed<f64>) -> GroupFacts {
-    let last = &group.last_evaluation;
     // A group that was never evaluated says the year 1.
-    let is_evaluated = last.as_second() > 0;
-    let evaluated = |seconds: f64| match is_evaluated {
-        true => finite(seconds),
-        false => not_yet().into(),
+    let last = if group.last_evaluation.as_second() > 0 {
+        Observed::Value(group.last_evaluation)
+    } else {
+        not_yet().into()
     };
     GroupFacts {
         name: group.name.clone(),
         file: group.file.clone(),
         rules: group.rules.len() as u64,
         interval_seconds: group.interval,
-        evaluation_seconds: evaluated(group.evaluation_time),
-        last_evaluation_at: match is_evaluated {
-            true => Observed::Value(*last),
-            false => not_yet().into(),
-        },
-        lag_seconds: match is_evaluated {
-            true => now
-                .clone()
-                .and_then(|now| lag(now - seconds(*last), group.interval)),
-            false => not_yet().into(),
-        },
+        evaluation_seconds: last.clone().and_then(|_| finite(group.evaluation_time)),
+        lag_seconds: last.clone().and_then(|last| {
+            let now = now.clone();
+            now.and_then(|now| lag(now - seconds(last), group.interval))
+        }),
+        last_evaluation_at: last,
     }
 }
 

@@ -68,7 +68,8 @@ impl ProbeKind for Prometheus {
     }
 
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {
-        observe::observe(ctx, &self.config, &self.endpoint).await
+        // Boxed: most of it is room for requests that run at the same time.
+        Box::pin(observe::observe(ctx, &self.config, &self.endpoint)).await
     }
 }
 

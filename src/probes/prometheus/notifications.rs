@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 
 use futures_util::future::join_all;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 use super::facts::{AlertmanagerFacts, NotificationsOver};
@@ -160,12 +159,17 @@ pub(super) struct Listed {
 
 /// What an Alertmanager says of itself.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Status {
     #[serde(rename = "versionInfo")]
-    _version_info: BTreeMap<String, IgnoredAny>,
+    _version_info: VersionInfo,
     #[serde(rename = "uptime")]
     _uptime: String,
+}
+
+#[derive(Deserialize)]
+struct VersionInfo {
+    #[serde(rename = "version")]
+    _version: String,
 }
 
 async fn ask(

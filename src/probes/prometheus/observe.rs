@@ -28,13 +28,13 @@ pub(super) async fn observe(
     let api = ctx.api(endpoint).await?;
     let kept = Kept::new();
     let (half, end) = (ctx.share(2), ctx.deadline());
-    let status = join5(
+    let status = Box::pin(join5(
         wire::get::<BuildInfo>(&api, "status/buildinfo", &[], half),
         wire::get::<RuntimeInfo>(&api, "status/runtimeinfo", &[], half),
         targets::observe(&api, config, &kept, half),
         notifications::alertmanagers(ctx, endpoint, &api, &kept, half),
         clock(&api, half),
-    );
+    ));
     let (status, rules, own, results) = join4(
         status,
         rules(&api, config, &kept, half, end),
