@@ -11,12 +11,14 @@
 
 mod lab;
 
+mod api;
 mod config;
 mod dns;
 mod drift;
 mod engine;
 mod http;
 mod output;
+mod prometheus;
 mod redis;
 mod tcp;
 mod tls;

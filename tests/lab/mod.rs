@@ -7,13 +7,17 @@ mod direct;
 mod hostile;
 mod nginx;
 mod process;
+mod prometheus;
 mod redis;
 mod run;
+mod scripted;
 
 pub use bind::{Bind, Signed, Unbound, Zone};
 pub use direct::{Attempt, attempt, wrong_params};
 pub use hostile::Hostile;
 pub use nginx::Nginx;
 pub use process::{Server, free_port, require};
+pub use prometheus::{NodeExporter, Prometheus, RunningPrometheus};
 pub use redis::{Redis, RedisCluster, Sentinel};
 pub use run::{Run, Verdict};
+pub use scripted::{Asked, Reply, Scripted};
