@@ -8,6 +8,7 @@ mod hostile;
 mod nginx;
 mod process;
 mod run;
+mod scripted;
 
 pub use bind::{Bind, Signed, Unbound, Zone};
 pub use direct::{Attempt, attempt, wrong_params};
@@ -15,3 +16,4 @@ pub use hostile::Hostile;
 pub use nginx::Nginx;
 pub use process::{Server, free_port, require};
 pub use run::{Run, Verdict};
+pub use scripted::{Reply, Scripted};
