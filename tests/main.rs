@@ -18,5 +18,6 @@ mod drift;
 mod engine;
 mod http;
 mod output;
+mod prometheus;
 mod tcp;
 mod tls;

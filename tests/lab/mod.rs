@@ -7,6 +7,7 @@ mod direct;
 mod hostile;
 mod nginx;
 mod process;
+mod prometheus;
 mod run;
 mod scripted;
 
@@ -15,5 +16,6 @@ pub use direct::{Attempt, attempt, wrong_params};
 pub use hostile::Hostile;
 pub use nginx::Nginx;
 pub use process::{Server, free_port, require};
+pub use prometheus::{NodeExporter, Prometheus, RunningPrometheus};
 pub use run::{Run, Verdict};
-pub use scripted::{Reply, Scripted};
+pub use scripted::{Asked, Reply, Scripted};

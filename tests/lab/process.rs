@@ -19,7 +19,11 @@ pub struct Server {
 impl Server {
     /// Starts `program args…` with `dir` as working directory and `dir/NAME.log` as its output.
     pub fn start(dir: &Path, name: &str, program: &str, args: &[&str]) -> Self {
-        let program = require(program);
+        Self::start_path(dir, name, &require(program), args)
+    }
+
+    /// The same for a program by its path, or by a name that the system finds.
+    pub fn start_path(dir: &Path, name: &str, program: &Path, args: &[&str]) -> Self {
         let log = dir.join(format!("{name}.log"));
         let output = std::fs::File::create(&log).expect("create the server's log");
         let errors = output.try_clone().expect("share the server's log");

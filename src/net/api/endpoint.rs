@@ -127,6 +127,19 @@ impl Endpoint {
         self
     }
 
+    /// Another place that this API named: no credentials, the same roots, a cap of a mebibyte. None where
+    /// `url` is not one.
+    pub fn elsewhere(&self, url: &str) -> Option<Self> {
+        Some(Self {
+            base: base_of(parse_url(url).ok()?),
+            origin_headers: HeaderMap::new(),
+            origin_tls: self.plain_tls.clone(),
+            plain_tls: self.plain_tls.clone(),
+            max_body_bytes: self.max_body_bytes.min(1 << 20),
+            secrets: Vec::new(),
+        })
+    }
+
     /// The base URL for people: without user info and query.
     pub fn target(&self) -> String {
         let mut url = self.base.clone();
