@@ -20,7 +20,6 @@ pub struct Prometheus {
     flags: Vec<String>,
     prefix: String,
     clock: Option<&'static str>,
-    program: Option<PathBuf>,
 }
 
 impl Prometheus {
@@ -72,19 +71,13 @@ impl Prometheus {
         self
     }
 
-    /// Another binary than Debian's.
-    #[must_use]
-    pub fn program(mut self, program: PathBuf) -> Self {
-        self.program = Some(program);
-        self
-    }
-
-    /// Starts it and waits until it has scraped itself.
+    /// Starts it and waits until it has scraped itself. `LAB_PROMETHEUS` names another binary than that of
+    /// the distribution, to see another version.
     pub fn start(self) -> RunningPrometheus {
         let dir = TempDir::new().expect("temporary directory");
         let port = free_port();
         self.write(dir.path(), port);
-        let program = self.program.clone();
+        let program = std::env::var_os("LAB_PROMETHEUS").map(PathBuf::from);
         let program = program.unwrap_or_else(|| require("prometheus"));
         let mut args: Vec<String> = Vec::new();
         let mut command = program.display().to_string();

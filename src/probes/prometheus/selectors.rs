@@ -12,8 +12,10 @@ use tokio::time::Instant;
 const MAX_EXPRESSION_BYTES: usize = 16 * 1024;
 /// Room for an expression that is nothing but nesting.
 const STACK_BYTES: usize = 128 << 20;
-/// Alternatives multiply; beyond this many one of all is enough.
-const MAX_CLAUSES: usize = 64;
+/// Alternatives multiply; beyond so many clauses or selectors in them one of all is enough.
+const MAX_PRODUCT: usize = 1_000;
+/// More selectors than this are not read.
+const MAX_SELECTORS: usize = 20_000;
 
 /// A selector without offset and `@`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,11 +42,18 @@ pub(super) async fn read_all(expressions: Vec<String>, deadline: Instant) -> Vec
     let (send, receive) = tokio::sync::oneshot::channel();
     let work = move || {
         let mut read = Vec::with_capacity(count);
+        let mut selectors = 0;
         for expression in expressions {
             if Instant::now() >= deadline || send.is_closed() {
                 break;
             }
-            read.push(needs_of(&expression));
+            if selectors > MAX_SELECTORS {
+                read.push(Err(format!("more than {MAX_SELECTORS} selectors")));
+                continue;
+            }
+            let needs = needs_of(&expression);
+            selectors += needs.as_ref().map_or(0, |needs| size(needs));
+            read.push(needs);
         }
         send.send(read).ok();
     };
@@ -117,7 +126,7 @@ fn binary_needs(binary: &BinaryExpr, range: u64) -> Read {
         return Ok(left);
     }
     // One side is enough, so a side that needs nothing is a fallback for the other.
-    if left.len() * right.len() > MAX_CLAUSES {
+    if left.len() * size(&right) + right.len() * size(&left) > MAX_PRODUCT {
         return Ok(vec![
             left.into_iter().chain(right).fold(Clause::new(), join),
         ]);
@@ -126,6 +135,10 @@ fn binary_needs(binary: &BinaryExpr, range: u64) -> Read {
         .iter()
         .flat_map(|l| right.iter().map(|r| join(l.clone(), r.clone())));
     Ok(pairs.collect())
+}
+
+fn size(needs: &[Clause]) -> usize {
+    needs.iter().map(Clause::len).sum()
 }
 
 fn join(mut left: Clause, right: Clause) -> Clause {

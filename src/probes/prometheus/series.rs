@@ -15,6 +15,7 @@ use crate::evidence::{Observed, Unknown, UnknownWhy};
 use crate::net::api::{Api, ApiError, short};
 
 const MAX_CLAUSES: usize = 5_000;
+const MAX_RULES: usize = 10_000;
 /// Rules named with a selector.
 const MAX_RULES_NAMED: usize = 10;
 const BATCH: usize = 50;
@@ -43,6 +44,10 @@ pub(super) async fn observe(
         .flat_map(|group| group.rules.iter())
         .map(|rule| (rule.name.as_str(), rule.query.as_str()))
         .collect();
+    if named.len() > MAX_RULES {
+        let detail = format!("more than {MAX_RULES} rules");
+        return Observed::unknown(UnknownWhy::TooLarge, detail);
+    }
     let expressions = named.iter().map(|(_, query)| (*query).to_owned()).collect();
     // Half of the time is for asking.
     let left = deadline.saturating_duration_since(Instant::now());
