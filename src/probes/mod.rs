@@ -3,6 +3,7 @@
 mod context;
 mod kind;
 
+mod alertmanager;
 mod dns;
 mod http;
 mod prometheus;
@@ -17,6 +18,7 @@ pub use kind::{
 
 /// Every kind, in the order in which `probe kinds` prints them. Adding one is one line.
 pub const KINDS: &[KindEntry] = &[
+    KindEntry::of::<alertmanager::Alertmanager>(),
     KindEntry::of::<dns::Dns>(),
     KindEntry::of::<http::Http>(),
     KindEntry::of::<prometheus::Prometheus>(),

@@ -35,11 +35,27 @@ pub(super) struct Interval {
 }
 
 const WEEKDAYS: [&str; 7] = [
-    "sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
+    "sunday",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
 ];
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 
 impl Interval {
@@ -78,11 +94,15 @@ impl Interval {
         let weekday = i16::from(at.weekday().to_sunday_zero_offset());
         let inside = |ranges: &Option<Vec<(i16, i16)>>, value: i16| {
             ranges.as_ref().is_none_or(|ranges| {
-                ranges.iter().any(|(first, last)| (*first..=*last).contains(&value))
+                ranges
+                    .iter()
+                    .any(|(first, last)| (*first..=*last).contains(&value))
             })
         };
         let in_times = self.times.as_ref().is_none_or(|times| {
-            times.iter().any(|(start, end)| (*start..*end).contains(&minute))
+            times
+                .iter()
+                .any(|(start, end)| (*start..*end).contains(&minute))
         });
         in_times
             && inside(&self.weekdays, weekday)
@@ -105,9 +125,17 @@ impl Interval {
     /// Whether every moment lies in it.
     fn is_always(&self) -> bool {
         let whole_day = |times: &Vec<(i16, i16)>| times.contains(&(0, 24 * 60));
-        self.weekdays.as_ref().is_none_or(|days| days.contains(&(0, 6)))
-            && self.days_of_month.as_ref().is_none_or(|days| days.contains(&(1, 31)))
-            && self.months.as_ref().is_none_or(|months| months.contains(&(1, 12)))
+        self.weekdays
+            .as_ref()
+            .is_none_or(|days| days.contains(&(0, 6)))
+            && self
+                .days_of_month
+                .as_ref()
+                .is_none_or(|days| days.contains(&(1, 31)))
+            && self
+                .months
+                .as_ref()
+                .is_none_or(|months| months.contains(&(1, 12)))
             && self.years.is_none()
             && self.times.as_ref().is_none_or(whole_day)
     }
@@ -128,7 +156,11 @@ pub(super) enum Notifies {
 
 /// When a route notifies that is muted in some intervals, and active only in others unless there
 /// are none.
-pub(super) fn notifies(muted: &[&Interval], active: Option<&[&Interval]>, now: Timestamp) -> Notifies {
+pub(super) fn notifies(
+    muted: &[&Interval],
+    active: Option<&[&Interval]>,
+    now: Timestamp,
+) -> Notifies {
     const STEP: SignedDuration = SignedDuration::from_mins(30);
     const STEPS: usize = 8 * 48;
     let open = |at: Timestamp| {
@@ -166,7 +198,9 @@ fn minute_of_day(text: &str) -> Result<i16, String> {
 }
 
 fn named(text: &str, names: &[&str], first: i16) -> Option<i16> {
-    let at = names.iter().position(|name| text.eq_ignore_ascii_case(name))?;
+    let at = names
+        .iter()
+        .position(|name| text.eq_ignore_ascii_case(name))?;
     i16::try_from(at).ok().map(|at| at + first)
 }
 
@@ -176,7 +210,10 @@ fn number(text: &str) -> Option<i16> {
 
 type Ranges = Option<Vec<(i16, i16)>>;
 
-fn ranges(texts: Option<&Vec<String>>, read: impl Fn(&str) -> Option<i16>) -> Result<Ranges, String> {
+fn ranges(
+    texts: Option<&Vec<String>>,
+    read: impl Fn(&str) -> Option<i16>,
+) -> Result<Ranges, String> {
     let one = |text: &String| {
         let (first, last) = text.split_once(':').unwrap_or((text, text));
         let pair = read(first.trim()).zip(read(last.trim()));
@@ -207,12 +244,14 @@ mod tests {
         let week = interval("weekdays: ['monday:friday']");
         assert!(week.contains(at("2026-01-05T00:00:00Z")));
         assert!(!week.contains(at("2026-01-04T00:00:00Z")));
-        let end = interval("days_of_month: ['-3:-1']\nmonths: ['february', '4']\nyears: ['2026:2027']");
+        let end =
+            interval("days_of_month: ['-3:-1']\nmonths: ['february', '4']\nyears: ['2026:2027']");
         assert!(end.contains(at("2026-02-26T00:00:00Z")));
         assert!(!end.contains(at("2026-02-25T00:00:00Z")));
         assert!(end.contains(at("2026-04-30T00:00:00Z")));
         assert!(!end.contains(at("2028-02-28T00:00:00Z")));
-        let zoned = interval("location: Asia/Shanghai\ntimes: [{start_time: '00:00', end_time: '01:00'}]");
+        let zoned =
+            interval("location: Asia/Shanghai\ntimes: [{start_time: '00:00', end_time: '01:00'}]");
         assert!(zoned.contains(at("2026-01-05T16:30:00Z")));
     }
 
@@ -228,7 +267,10 @@ mod tests {
         assert_eq!(notifies(&[&always], None, now), Notifies::Never);
         assert_eq!(notifies(&[&noon], None, now), Notifies::Later);
         assert_eq!(notifies(&[&year], None, now), Notifies::Undecided);
-        assert_eq!(notifies(&[&weekdays, &weekend], None, now), Notifies::Undecided);
+        assert_eq!(
+            notifies(&[&weekdays, &weekend], None, now),
+            Notifies::Undecided
+        );
         assert_eq!(notifies(&[], Some(&[&noon]), now), Notifies::Now);
         assert_eq!(notifies(&[], Some(&[&weekend]), now), Notifies::Later);
         assert_eq!(notifies(&[], Some(&[]), now), Notifies::Never);

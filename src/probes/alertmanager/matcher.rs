@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::pattern::{Pattern, Shape};
+use super::pattern::{Pattern, Patterns, Shape};
 
 /// The labels of an alert; one that is absent is the empty string.
 pub(super) type Labels = BTreeMap<String, String>;
@@ -37,10 +37,10 @@ impl Matcher {
     }
 
     /// `label=~"pattern"`.
-    pub(super) fn pattern(label: &str, source: &str) -> Self {
+    pub(super) fn pattern(label: &str, source: &str, patterns: &mut Patterns) -> Self {
         Self {
             label: label.to_owned(),
-            test: Test::Pattern(Arc::new(Pattern::new(source))),
+            test: Test::Pattern(patterns.get(source)),
             negated: false,
         }
     }
@@ -59,11 +59,6 @@ impl Matcher {
             Test::Pattern(pattern) => pattern.accepts(value),
         };
         plain.map(|plain| plain != self.negated)
-    }
-
-    /// Whether the label set is matched; `None` where that cannot be told.
-    pub(super) fn matches(&self, labels: &Labels) -> Option<bool> {
-        self.accepts(labels.get(&self.label).map_or("", String::as_str))
     }
 
     /// Whether it matches whatever the label is.
@@ -87,7 +82,20 @@ impl fmt::Display for Matcher {
 
 /// Whether all of them match; `None` where that cannot be told.
 pub(super) fn all_match(matchers: &[Matcher], labels: &Labels) -> Option<bool> {
-    all(matchers.iter().map(|matcher| matcher.matches(labels)))
+    match_values(matchers, |label| {
+        Some(labels.get(label).map_or("", String::as_str))
+    })
+}
+
+/// The same where a label may have a value that nobody knows, which is `None`.
+pub(super) fn match_values<'v>(
+    matchers: &[Matcher],
+    value: impl Fn(&str) -> Option<&'v str>,
+) -> Option<bool> {
+    all(matchers.iter().map(|matcher| match value(&matcher.label) {
+        Some(value) => matcher.accepts(value),
+        None => matcher.is_universal().then_some(true),
+    }))
 }
 
 /// The three-valued conjunction.
@@ -109,11 +117,20 @@ pub(super) fn show(matchers: &[Matcher]) -> String {
     format!("{{{}}}", parts.join(", "))
 }
 
+/// `{a="b"}` for people.
+pub(super) fn show_labels(labels: &Labels) -> String {
+    let parts: Vec<String> = labels
+        .iter()
+        .map(|(label, value)| format!("{label}={value:?}"))
+        .collect();
+    format!("{{{}}}", parts.join(", "))
+}
+
 /// Reads one entry of a `matchers` list: one matcher, or several in braces or between commas.
 ///
 /// # Errors
 /// Text saying what cannot be read.
-pub(super) fn parse(text: &str) -> Result<Vec<Matcher>, String> {
+pub(super) fn parse(text: &str, patterns: &mut Patterns) -> Result<Vec<Matcher>, String> {
     let inner = text.trim();
     let inner = match inner.strip_prefix('{') {
         Some(rest) => rest
@@ -124,7 +141,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Matcher>, String> {
     let mut matchers = Vec::new();
     let mut rest = inner.trim();
     while !rest.is_empty() {
-        let (matcher, after) = one(rest).ok_or_else(|| format!("{text:?} is not a matcher"))?;
+        let (matcher, after) =
+            one(rest, patterns).ok_or_else(|| format!("{text:?} is not a matcher"))?;
         matchers.push(matcher);
         rest = after.trim_start();
         if let Some(after) = rest.strip_prefix(',') {
@@ -136,7 +154,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Matcher>, String> {
     Ok(matchers)
 }
 
-fn one(text: &str) -> Option<(Matcher, &str)> {
+fn one<'t>(text: &'t str, patterns: &mut Patterns) -> Option<(Matcher, &'t str)> {
     let (label, rest) = if text.starts_with('"') {
         quoted(text)?
     } else {
@@ -158,7 +176,7 @@ fn one(text: &str) -> Option<(Matcher, &str)> {
         return None;
     }
     let matcher = if sign.ends_with('~') {
-        Matcher::pattern(&label, &value)
+        Matcher::pattern(&label, &value, patterns)
     } else {
         Matcher::equal(&label, &value)
     };
@@ -191,6 +209,10 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Vec<Matcher>, String> {
+        super::parse(text, &mut Patterns::default())
+    }
+
     fn shown(text: &str) -> String {
         show(&parse(text).unwrap())
     }
@@ -204,7 +226,15 @@ mod tests {
         assert_eq!(shown(r#""a b"="c\"d""#), r#"{a b="c\"d"}"#);
         assert_eq!(shown("a="), r#"{a=""}"#);
         assert_eq!(shown("{}"), "{}");
-        for bad in ["a", "=b", "{a=b", "a=\"b", "a=b\"", "a=\"\\x\"", "a=\"b\"c=\"d\""] {
+        for bad in [
+            "a",
+            "=b",
+            "{a=b",
+            "a=\"b",
+            "a=b\"",
+            "a=\"\\x\"",
+            "a=\"b\"c=\"d\"",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

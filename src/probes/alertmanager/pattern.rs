@@ -2,12 +2,17 @@
 //!
 //! Alertmanager reads them with Go's RE2 syntax. What this crate reads otherwise is not decided.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use regex::RegexBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// A longer pattern is not looked into.
 const MAX_PATTERN_BYTES: usize = 4 * 1024;
-const MAX_COMPILED_BYTES: usize = 256 * 1024;
+const MAX_COMPILED_BYTES: usize = 128 * 1024;
+/// More patterns than this are not looked into.
+const MAX_PATTERNS: usize = 1_000;
 /// More strings than this are not listed.
 const MAX_STRINGS: usize = 64;
 
@@ -24,6 +29,25 @@ pub(super) enum Shape {
     Open(Vec<String>),
 }
 
+/// Patterns that were read: equal ones once, and no more than can be held.
+#[derive(Debug, Default)]
+pub(super) struct Patterns(BTreeMap<String, Arc<Pattern>>);
+
+impl Patterns {
+    /// The pattern of that source.
+    pub(super) fn get(&mut self, source: &str) -> Arc<Pattern> {
+        if let Some(known) = self.0.get(source) {
+            return Arc::clone(known);
+        }
+        if self.0.len() >= MAX_PATTERNS {
+            return Arc::new(Pattern::undecided(source));
+        }
+        let pattern = Arc::new(Pattern::new(source));
+        self.0.insert(source.to_owned(), Arc::clone(&pattern));
+        pattern
+    }
+}
+
 /// One pattern.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
@@ -35,8 +59,17 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
+    fn undecided(source: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            shape: Shape::Open(Vec::new()),
+            regex: None,
+            ascii_only: true,
+        }
+    }
+
     /// Reads a pattern as Alertmanager anchors it.
-    pub(super) fn new(source: &str) -> Self {
+    fn new(source: &str) -> Self {
         let parsed = parse(source);
         let shape = parsed
             .as_ref()
@@ -285,7 +318,12 @@ fn list_class(class: &Class) -> Listed {
             complete = false;
             let likely = ['a', 'A', '0', '-', '_'];
             let among = |char: &char| range.start() <= *char && *char <= range.end();
-            strings.extend(likely.iter().filter(|char| among(char)).map(char::to_string));
+            strings.extend(
+                likely
+                    .iter()
+                    .filter(|char| among(char))
+                    .map(char::to_string),
+            );
             strings.push(range.start().to_string());
         } else {
             strings.extend((range.start()..=range.end()).map(String::from));
@@ -325,13 +363,22 @@ mod tests {
 
     #[test]
     fn one_of_the_first_tries_is_accepted() {
-        for source in ["api-.*", "[a-z]+", "db[0-9]{2}", "(?i)criticality", "a.b", "x+y*"] {
+        for source in [
+            "api-.*",
+            "[a-z]+",
+            "db[0-9]{2}",
+            "(?i)criticality",
+            "a.b",
+            "x+y*",
+        ] {
             let pattern = Pattern::new(source);
             let Shape::Open(strings) = &pattern.shape else {
                 panic!("{source}");
             };
             assert!(
-                strings.iter().any(|text| pattern.accepts(text) == Some(true)),
+                strings
+                    .iter()
+                    .any(|text| pattern.accepts(text) == Some(true)),
                 "{source}: {strings:?}"
             );
         }
@@ -339,7 +386,9 @@ mod tests {
 
     #[test]
     fn what_re2_reads_otherwise_is_not_decided() {
-        for source in ["[a&&b]", "[[a]b]", "[a--b]", "(?x) a", "[]a]", "(?U)a+", "(", "\\Qa\\E"] {
+        for source in [
+            "[a&&b]", "[[a]b]", "[a--b]", "(?x) a", "[]a]", "(?U)a+", "(", "\\Qa\\E",
+        ] {
             assert_eq!(Pattern::new(source).accepts("a"), None, "{source}");
         }
         assert_eq!(Pattern::new("\\w+").accepts("é"), None);

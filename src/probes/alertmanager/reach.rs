@@ -74,14 +74,21 @@ struct Search<'m> {
 impl<'m> Search<'m> {
     fn new(wanted: &[&'m Matcher], excluded: &[&'m [Matcher]]) -> Self {
         let mut by_label: BTreeMap<&str, Vec<&Matcher>> = BTreeMap::new();
-        for matcher in wanted.iter().copied().chain(excluded.iter().copied().flatten()) {
+        for matcher in wanted
+            .iter()
+            .copied()
+            .chain(excluded.iter().copied().flatten())
+        {
             by_label.entry(&matcher.label).or_default().push(matcher);
         }
         let places: BTreeMap<&str, usize> = by_label.keys().copied().zip(0..).collect();
         let labels = by_label
             .iter()
             .map(|(name, matchers)| {
-                let wanted = wanted.iter().copied().filter(|matcher| matcher.label == *name);
+                let wanted = wanted
+                    .iter()
+                    .copied()
+                    .filter(|matcher| matcher.label == *name);
                 let wanted: Vec<&Matcher> = wanted.collect();
                 Label {
                     name,
@@ -90,7 +97,10 @@ impl<'m> Search<'m> {
             })
             .collect();
         let place = |matcher: &'m Matcher| {
-            let at = places.get(matcher.label.as_str()).copied().unwrap_or_default();
+            let at = places
+                .get(matcher.label.as_str())
+                .copied()
+                .unwrap_or_default();
             (at, matcher)
         };
         let groups = excluded
@@ -219,7 +229,10 @@ fn values(matchers: &[&Matcher]) -> Vec<Value> {
     } else {
         let open: Vec<String> = open.into_iter().collect();
         for bits in 0..1_u32 << open.len() {
-            let accepted = open.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1);
+            let accepted = open
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| bits >> at & 1 == 1);
             values.push(Value::Other(
                 accepted.map(|(_, source)| source.clone()).collect(),
             ));
@@ -247,8 +260,12 @@ fn accepts(matcher: &Matcher, value: &Value) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::matcher::parse;
+    use super::super::pattern::Patterns;
     use super::*;
+
+    fn parse(text: &str) -> Result<Vec<Matcher>, String> {
+        super::super::matcher::parse(text, &mut Patterns::default())
+    }
 
     fn found(wanted: &str, excluded: &[&str]) -> Found {
         let wanted = parse(wanted).unwrap();
@@ -286,7 +303,10 @@ mod tests {
         assert_eq!(is_found("team=ops, a=b", &["team=ops"]), Some(false));
         assert_eq!(is_found("team=ops", &["zone=~\".*\""]), Some(false));
         assert_eq!(is_found("team=ops, team=dev", &[]), Some(false));
-        assert_eq!(is_found("team=~\"a|b\"", &["team=a", "team=b"]), Some(false));
+        assert_eq!(
+            is_found("team=~\"a|b\"", &["team=a", "team=b"]),
+            Some(false)
+        );
         assert_eq!(is_found("a=~\"x.*\"", &["a=~\"x.*\""]), Some(false));
         assert_eq!(is_found("a=~\"x.*\"", &["a=~\".+\""]), Some(false));
         assert_eq!(is_found("", &["a=\"\"", "a=~\".+\""]), Some(false));
@@ -302,7 +322,9 @@ mod tests {
 
     #[test]
     fn a_search_that_grows_out_of_hand_is_given_up() {
-        let wanted: String = (0..16).map(|at| format!("l{at}=~\"[ab]{{9,}}x\",")).collect();
+        let wanted: String = (0..16)
+            .map(|at| format!("l{at}=~\"[ab]{{9,}}x\","))
+            .collect();
         let groups: Vec<String> = (0..16)
             .map(|at| format!("l{at}=~\"(a|b){{9,}}x\""))
             .collect();
@@ -328,7 +350,7 @@ mod tests {
             let excluded: Vec<String> = excluded.into_iter().map(|group| group.join(",")).collect();
             let groups: Vec<&str> = excluded.iter().map(String::as_str).collect();
             let wanted = wanted.join(",");
-            let tried = ["", "x", "y", "xx", "q"];
+            let tried = ["", "x", "y", "xx", "q", "x|y", "x.*", ".+", ".*"];
             let fits = tried.iter().any(|a| tried.iter().any(|b| {
                 let labels = Labels::from([("a".to_owned(), (*a).to_owned()), ("b".to_owned(), (*b).to_owned())]);
                 let holds = |text: &str| super::super::matcher::all_match(&parse(text).unwrap(), &labels) == Some(true);

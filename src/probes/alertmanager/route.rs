@@ -13,6 +13,7 @@ pub(super) struct Route {
     pub(super) matchers: Vec<Matcher>,
     pub(super) receiver: String,
     pub(super) is_continue: bool,
+    pub(super) group_by: Vec<String>,
     pub(super) group_wait: Duration,
     pub(super) group_interval: Duration,
     pub(super) mute: Vec<String>,
@@ -109,9 +110,11 @@ impl Tree {
         if find(wanted, &[]) == Found::Nothing {
             return format!("no alert satisfies all matchers on the way to {name}");
         }
+        const MOST: usize = 500;
         let taker = excluded
             .iter()
             .zip(names)
+            .take(MOST)
             .find(|(group, _)| find(wanted, &[**group]) == Found::Nothing);
         match taker {
             Some((group, who)) => format!("{who} {} takes all that {name} could get", show(group)),
@@ -125,6 +128,10 @@ impl Tree {
         if route.parent.is_none() {
             return format!("the root route (receiver `{}`)", route.receiver);
         }
-        format!("the route {} (receiver `{}`)", show(&route.matchers), route.receiver)
+        format!(
+            "the route {} (receiver `{}`)",
+            show(&route.matchers),
+            route.receiver
+        )
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::interval::{Interval, RawInterval};
 use super::matcher::{self, Matcher};
+use super::pattern::Patterns;
 use super::route::{Route, Tree};
 
 /// A longer one is not read.
@@ -70,6 +71,7 @@ struct RawRoute {
     #[serde(rename = "continue", default)]
     is_continue: bool,
     routes: Option<Vec<RawRoute>>,
+    group_by: Option<Vec<String>>,
     group_wait: Option<String>,
     group_interval: Option<String>,
     mute_time_intervals: Option<Vec<String>>,
@@ -92,25 +94,32 @@ impl Running {
     ///
     /// # Errors
     /// Text saying what cannot be read, without quoting the file: it may hold secrets.
-    pub(super) fn parse(yaml: &str) -> Result<Self, String> {
+    pub(super) fn parse(yaml: &str, patterns: &mut Patterns) -> Result<Self, String> {
         if yaml.len() > MAX_CONFIG_BYTES {
-            return Err(format!("the configuration is larger than {MAX_CONFIG_BYTES} bytes"));
+            return Err(format!(
+                "the configuration is larger than {MAX_CONFIG_BYTES} bytes"
+            ));
         }
         let options = serde_saphyr::options! {
             // What Alertmanager prints has no aliases; a bomb is made of them.
             budget: serde_saphyr::budget! { max_aliases: 0, max_anchors: 0 },
             with_snippet: false,
         };
-        let raw: Raw = serde_saphyr::from_str_with_options(yaml, options)
-            .map_err(|_| "the running configuration is not the YAML of an Alertmanager".to_owned())?;
-        let route = raw
-            .route
-            .ok_or("the running configuration has no route")?;
-        let mut tree = Tree { routes: Vec::new() };
-        let mut matchers = 0;
-        add_route(&mut tree, &mut matchers, route, None)?;
+        let raw: Raw = serde_saphyr::from_str_with_options(yaml, options).map_err(|_| {
+            "the running configuration is not the YAML of an Alertmanager".to_owned()
+        })?;
+        let route = raw.route.ok_or("the running configuration has no route")?;
+        let mut reader = Reader {
+            patterns,
+            tree: Tree { routes: Vec::new() },
+            matchers: 0,
+        };
+        reader.add_route(route, None)?;
         let receivers = raw.receivers.unwrap_or_default().into_iter().map(receiver);
         let inhibitions = raw.inhibit_rules.unwrap_or_default().into_iter();
+        let inhibitions = inhibitions
+            .map(|raw| reader.inhibition(raw))
+            .collect::<Result<_, _>>()?;
         let named = raw.mute_time_intervals.unwrap_or_default().into_iter();
         let named = named.chain(raw.time_intervals.unwrap_or_default());
         let mut intervals = BTreeMap::new();
@@ -125,80 +134,97 @@ impl Running {
             intervals.insert(name, read);
         }
         Ok(Self {
-            tree,
+            tree: reader.tree,
             receivers: receivers.collect::<Result<_, _>>()?,
-            inhibitions: inhibitions.map(inhibition).collect::<Result<_, _>>()?,
+            inhibitions,
             intervals,
         })
     }
 }
 
-fn add_route(
-    tree: &mut Tree,
-    matchers: &mut usize,
-    raw: RawRoute,
-    parent: Option<usize>,
-) -> Result<usize, String> {
-    if tree.routes.len() >= MAX_ROUTES {
-        return Err(format!("there are more than {MAX_ROUTES} routes"));
+struct Reader<'p> {
+    patterns: &'p mut Patterns,
+    tree: Tree,
+    matchers: usize,
+}
+
+impl Reader<'_> {
+    fn add_route(&mut self, raw: RawRoute, parent: Option<usize>) -> Result<usize, String> {
+        if self.tree.routes.len() >= MAX_ROUTES {
+            return Err(format!("there are more than {MAX_ROUTES} routes"));
+        }
+        let matchers = self.matchers(raw.equal, raw.match_re, raw.matchers)?;
+        let inherited = parent.map(|parent| &self.tree.routes[parent]);
+        // The defaults of Alertmanager: 30 s and 5 min.
+        let wait = inherited.map_or(Duration::from_secs(30), |route| route.group_wait);
+        let interval = inherited.map_or(Duration::from_secs(300), |route| route.group_interval);
+        let receiver = raw
+            .receiver
+            .filter(|name| !name.is_empty())
+            .or_else(|| inherited.map(|route| route.receiver.clone()))
+            .ok_or("the root route has no receiver")?;
+        let group_by = raw
+            .group_by
+            .or_else(|| inherited.map(|route| route.group_by.clone()));
+        let at = self.tree.routes.len();
+        self.tree.routes.push(Route {
+            parent,
+            children: Vec::new(),
+            matchers,
+            receiver,
+            is_continue: raw.is_continue,
+            group_by: group_by.unwrap_or_default(),
+            group_wait: own_or(raw.group_wait.as_ref(), wait)?,
+            group_interval: own_or(raw.group_interval.as_ref(), interval)?,
+            mute: raw.mute_time_intervals.unwrap_or_default(),
+            active: raw.active_time_intervals.unwrap_or_default(),
+        });
+        for child in raw.routes.unwrap_or_default() {
+            let child = self.add_route(child, Some(at))?;
+            self.tree.routes[at].children.push(child);
+        }
+        Ok(at)
     }
-    let inherited = parent.map(|parent| &tree.routes[parent]);
-    let duration = |text: Option<&String>, inherited: Option<Duration>, default: u64| match text {
-        Some(text) => duration(text).ok_or_else(|| format!("`{text}` is not a duration")),
-        None => Ok(inherited.unwrap_or(Duration::from_secs(default))),
-    };
-    // The defaults of Alertmanager: 30 s and 5 min.
-    let group_wait = duration(raw.group_wait.as_ref(), inherited.map(|r| r.group_wait), 30)?;
-    let wait = inherited.map(|route| route.group_interval);
-    let group_interval = duration(raw.group_interval.as_ref(), wait, 300)?;
-    let receiver = raw
-        .receiver
-        .filter(|name| !name.is_empty())
-        .or_else(|| inherited.map(|route| route.receiver.clone()))
-        .ok_or("the root route has no receiver")?;
-    let own = read_matchers(raw.equal, raw.match_re, raw.matchers)?;
-    *matchers += own.len();
-    if *matchers > MAX_MATCHERS {
-        return Err(format!("the routes have more than {MAX_MATCHERS} matchers"));
+
+    fn matchers(
+        &mut self,
+        equal: Pairs,
+        patterns: Pairs,
+        matchers: Option<Vec<String>>,
+    ) -> Result<Vec<Matcher>, String> {
+        let mut all = Vec::new();
+        for (label, value) in equal.unwrap_or_default() {
+            all.push(Matcher::equal(&label, &value));
+        }
+        for (label, source) in patterns.unwrap_or_default() {
+            all.push(Matcher::pattern(&label, &source, self.patterns));
+        }
+        for text in matchers.unwrap_or_default() {
+            all.extend(matcher::parse(&text, self.patterns)?);
+        }
+        self.matchers += all.len();
+        if self.matchers > MAX_MATCHERS {
+            return Err(format!("there are more than {MAX_MATCHERS} matchers"));
+        }
+        Ok(all)
     }
-    let at = tree.routes.len();
-    tree.routes.push(Route {
-        parent,
-        children: Vec::new(),
-        matchers: own,
-        receiver,
-        is_continue: raw.is_continue,
-        group_wait,
-        group_interval,
-        mute: raw.mute_time_intervals.unwrap_or_default(),
-        active: raw.active_time_intervals.unwrap_or_default(),
-    });
-    for child in raw.routes.unwrap_or_default() {
-        let child = add_route(tree, matchers, child, Some(at))?;
-        tree.routes[at].children.push(child);
+
+    fn inhibition(&mut self, raw: RawInhibition) -> Result<Inhibition, String> {
+        Ok(Inhibition {
+            source: self.matchers(raw.source_match, raw.source_match_re, raw.source_matchers)?,
+            target: self.matchers(raw.target_match, raw.target_match_re, raw.target_matchers)?,
+            equal: raw.equal.unwrap_or_default(),
+        })
     }
-    Ok(at)
+}
+
+fn own_or(text: Option<&String>, inherited: Duration) -> Result<Duration, String> {
+    text.map_or(Ok(inherited), |text| {
+        duration(text).ok_or_else(|| format!("`{text}` is not a duration"))
+    })
 }
 
 type Pairs = Option<BTreeMap<String, String>>;
-
-fn read_matchers(
-    equal: Pairs,
-    patterns: Pairs,
-    matchers: Option<Vec<String>>,
-) -> Result<Vec<Matcher>, String> {
-    let equal = equal.unwrap_or_default();
-    let patterns = patterns.unwrap_or_default();
-    let equal = equal.iter().map(|(label, value)| Matcher::equal(label, value));
-    let patterns = patterns
-        .iter()
-        .map(|(label, source)| Matcher::pattern(label, source));
-    let mut all: Vec<Matcher> = equal.chain(patterns).collect();
-    for text in matchers.unwrap_or_default() {
-        all.extend(matcher::parse(&text)?);
-    }
-    Ok(all)
-}
 
 fn receiver(raw: Map<String, Value>) -> Result<Receiver, String> {
     let name = raw.get("name").and_then(Value::as_str);
@@ -210,14 +236,6 @@ fn receiver(raw: Map<String, Value>) -> Result<Receiver, String> {
         .map(Vec::len)
         .sum();
     Ok(Receiver { name, integrations })
-}
-
-fn inhibition(raw: RawInhibition) -> Result<Inhibition, String> {
-    Ok(Inhibition {
-        source: read_matchers(raw.source_match, raw.source_match_re, raw.source_matchers)?,
-        target: read_matchers(raw.target_match, raw.target_match_re, raw.target_matchers)?,
-        equal: raw.equal.unwrap_or_default(),
-    })
 }
 
 /// A duration as Prometheus and its friends print it: `1h30m`, `5m`, `250ms`.
@@ -286,6 +304,10 @@ time_intervals:
   time_intervals: [{times: [{start_time: "00:00", end_time: "06:00"}]}]
 "#;
 
+    fn parse(yaml: &str) -> Result<Running, String> {
+        Running::parse(yaml, &mut Patterns::default())
+    }
+
     fn receivers(running: &Running, labels: &[(&str, &str)]) -> Vec<String> {
         let pair = |(label, value): &(&str, &str)| ((*label).to_owned(), (*value).to_owned());
         let labels: Labels = labels.iter().map(pair).collect();
@@ -296,7 +318,7 @@ time_intervals:
 
     #[test]
     fn a_configuration_is_read_with_what_is_inherited() {
-        let running = Running::parse(CONFIG).unwrap();
+        let running = parse(CONFIG).unwrap();
         let routes = &running.tree.routes;
         assert_eq!(routes.len(), 5);
         assert_eq!(routes[1].group_wait, Duration::from_secs(90));
@@ -311,7 +333,7 @@ time_intervals:
 
     #[test]
     fn alerts_go_where_alertmanager_sends_them() {
-        let running = Running::parse(CONFIG).unwrap();
+        let running = parse(CONFIG).unwrap();
         assert_eq!(receivers(&running, &[]), ["default"]);
         let paged = [("team", "ops"), ("sev", "page")];
         assert_eq!(receivers(&running, &paged), ["pager", "late"]);
@@ -322,7 +344,7 @@ time_intervals:
 
     #[test]
     fn every_witness_goes_where_it_is_said_to_go() {
-        let running = Running::parse(CONFIG).unwrap();
+        let running = parse(CONFIG).unwrap();
         for at in 0..running.tree.routes.len() {
             let Reach::By(labels) = running.tree.reach(at) else {
                 panic!("{}", running.tree.name(at));
@@ -335,7 +357,7 @@ time_intervals:
         let yaml = format!(
             "route:\n  receiver: default\n  routes: [{routes}]\nreceivers: [{{name: default}}]\n"
         );
-        let running = Running::parse(&yaml).unwrap();
+        let running = parse(&yaml).unwrap();
         let wanted = |route: &Route| route.receiver == "oncall";
         let at = running.tree.routes.iter().position(wanted).unwrap();
         running.tree.reach(at)
@@ -369,28 +391,50 @@ time_intervals:
     fn a_receiver_whose_child_takes_everything_is_never_reached() {
         let said = reach("{receiver: oncall, match: {team: ops}, routes: [{receiver: x}]}");
         assert!(matches!(said, Reach::Never(_)), "{said:?}");
-        let said = reach("{receiver: oncall, match: {team: ops}, routes: [{receiver: x, match: {team: dev}}]}");
+        let said = reach(
+            "{receiver: oncall, match: {team: ops}, routes: [{receiver: x, match: {team: dev}}]}",
+        );
         assert!(matches!(said, Reach::By(_)), "{said:?}");
-        let said = reach("{receiver: x, match: {team: ops}, routes: [{receiver: oncall, match: {team: dev}}]}");
+        let said = reach(
+            "{receiver: x, match: {team: ops}, routes: [{receiver: oncall, match: {team: dev}}]}",
+        );
         assert!(matches!(said, Reach::Never(_)), "{said:?}");
     }
 
     #[test]
     fn what_is_no_configuration_is_refused() {
-        for bad in ["", "{}", "[]", "route: {}", "<html>", "route: {receiver: a, group_wait: x}"] {
-            assert!(Running::parse(bad).is_err(), "{bad}");
+        for bad in [
+            "",
+            "{}",
+            "[]",
+            "route: {}",
+            "<html>",
+            "route: {receiver: a, group_wait: x}",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
         }
         let bomb = "a: &a [x,x]\nb: &b [*a,*a,*a]\nroute: {receiver: x}\nreceivers: []\n";
-        assert!(Running::parse(bomb).is_err());
-        let deep = format!("route: {{receiver: a, routes: {}{}}}", "[{routes: ".repeat(500), "}]".repeat(500));
-        assert!(Running::parse(&deep).is_err());
+        assert!(parse(bomb).is_err());
+        let deep = format!(
+            "route: {{receiver: a, routes: {}{}}}",
+            "[{routes: ".repeat(500),
+            "}]".repeat(500)
+        );
+        assert!(parse(&deep).is_err());
     }
 
     #[test]
     fn durations_of_prometheus_are_read() {
         assert_eq!(duration("1h30m"), Some(Duration::from_secs(5_400)));
         assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
-        for bad in ["", "5", "m", "1x", "99999999999999999999s", "99999999999999y"] {
+        for bad in [
+            "",
+            "5",
+            "m",
+            "1x",
+            "99999999999999999999s",
+            "99999999999999y",
+        ] {
             assert_eq!(duration(bad), None, "{bad}");
         }
     }
