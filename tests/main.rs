@@ -11,6 +11,7 @@
 
 mod lab;
 
+mod alertmanager;
 mod api;
 mod config;
 mod dns;

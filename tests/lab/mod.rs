@@ -1,6 +1,7 @@
 //! Starts real servers as child processes on free loopback ports, in temporary directories, and
 //! stops them whatever happens; runs the real binary and reads its verdict.
 
+mod alertmanager;
 mod bind;
 pub mod certs;
 mod direct;
@@ -11,6 +12,7 @@ mod prometheus;
 mod run;
 mod scripted;
 
+pub use alertmanager::Alertmanager;
 pub use bind::{Bind, Signed, Unbound, Zone};
 pub use direct::{Attempt, attempt, wrong_params};
 pub use hostile::Hostile;

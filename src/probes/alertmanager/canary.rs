@@ -47,11 +47,19 @@ struct Posted {
     ends_at: Timestamp,
 }
 
+/// The clock of the target, as it last told it.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    told: Timestamp,
+    at: Instant,
+}
+
 /// An alert that is out there. Dropping it unresolved, because the attempt was cancelled, resolves
 /// it as far as that is still possible; otherwise its end does.
 struct Out {
     api: Arc<Api>,
     alert: Posted,
+    clock: Clock,
     is_resolved: bool,
 }
 
@@ -107,7 +115,11 @@ pub(super) async fn run(ctx: &Context, api: Arc<Api>, mut plan: Plan) -> CanaryF
     let left = ctx.remaining();
     // The last word is spoken within the deadline too.
     let wait_until = ctx.deadline() - (left / 5).min(LAST_WORD);
-    let now = plan.target_now(ctx);
+    // A beginning that lies further back than the group wait is notified about at once, and the
+    // header that tells the time cuts the second off.
+    let clock = plan.clock(ctx);
+    let now = clock.now();
+    let now = now.checked_add(SignedDuration::from_secs(1)).unwrap_or(now);
     let net = SignedDuration::try_from(left + SAFETY_NET).unwrap_or(SignedDuration::from_mins(5));
     let alert = Posted {
         labels: plan.labels.clone(),
@@ -124,6 +136,7 @@ pub(super) async fn run(ctx: &Context, api: Arc<Api>, mut plan: Plan) -> CanaryF
     let mut out = Out {
         api,
         alert,
+        clock,
         is_resolved: false,
     };
     match out.post(wait_until).await {
@@ -141,7 +154,7 @@ pub(super) async fn run(ctx: &Context, api: Arc<Api>, mut plan: Plan) -> CanaryF
         }
     }
     drop(listener);
-    resolve(ctx, &plan, &mut out, &nonce, &mut facts).await;
+    resolve(ctx, &mut out, &nonce, &mut facts).await;
     facts
 }
 
@@ -168,14 +181,16 @@ fn nonce() -> Result<String, Failure> {
 }
 
 impl Plan {
-    /// The clock of the Alertmanager: an alert that ends before it begins is none.
-    fn target_now(&self, ctx: &Context) -> Timestamp {
-        self.date
-            .and_then(|(date, seen)| {
-                let since = SignedDuration::try_from(seen.elapsed()).ok()?;
-                date.checked_add(since).ok()
-            })
-            .unwrap_or_else(|| ctx.now())
+    fn clock(&self, ctx: &Context) -> Clock {
+        let (told, at) = self.date.unwrap_or_else(|| (ctx.now(), Instant::now()));
+        Clock { told, at }
+    }
+}
+
+impl Clock {
+    fn now(self) -> Timestamp {
+        let since = SignedDuration::try_from(self.at.elapsed()).unwrap_or_default();
+        self.told.checked_add(since).unwrap_or(self.told)
     }
 }
 
@@ -278,14 +293,8 @@ fn record(
     };
 }
 
-async fn resolve(ctx: &Context, plan: &Plan, out: &mut Out, nonce: &str, facts: &mut CanaryFacts) {
-    // Alertmanager takes an end that is not after the beginning for a mistake.
-    let end = plan.target_now(ctx);
-    let least = out
-        .alert
-        .starts_at
-        .checked_add(SignedDuration::from_millis(1));
-    out.alert.ends_at = end.max(least.unwrap_or(end));
+async fn resolve(ctx: &Context, out: &mut Out, nonce: &str, facts: &mut CanaryFacts) {
+    out.alert = out.ended();
     match out.post(ctx.deadline()).await {
         Err(error) => {
             facts.resolved = error.unknown().into();
@@ -317,6 +326,18 @@ async fn gone(api: &Api, nonce: &str, deadline: Instant) -> Observed<bool> {
 }
 
 impl Out {
+    /// The same alert with an end that has passed: with one still to come the later end, which is
+    /// that of the safety net, would win. It may not lie before the beginning.
+    fn ended(&self) -> Posted {
+        let now = self.clock.now();
+        let before = now.checked_sub(SignedDuration::from_secs(1)).unwrap_or(now);
+        Posted {
+            starts_at: self.alert.starts_at.min(before),
+            ends_at: now,
+            ..self.alert.clone()
+        }
+    }
+
     async fn post(&self, deadline: Instant) -> Result<(), crate::net::api::ApiError> {
         self.api
             .post_json("api/v2/alerts", &[&self.alert], deadline)
@@ -332,10 +353,7 @@ impl Drop for Out {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let (api, mut alert) = (Arc::clone(&self.api), self.alert.clone());
-        // An end at the beginning plus a moment lies in the past of the target's own clock.
-        let end = alert.starts_at.checked_add(SignedDuration::from_millis(1));
-        alert.ends_at = end.unwrap_or(alert.starts_at);
+        let (api, alert) = (Arc::clone(&self.api), self.ended());
         runtime.spawn(async move {
             let deadline = Instant::now() + LAST_WORD;
             api.post_json("api/v2/alerts", &[&alert], deadline)

@@ -52,10 +52,10 @@ pub struct Node {
     pub cluster_members: Observed<u64>,
     /// How many members it has lost and still tries to reach.
     pub cluster_failed_peers: Observed<u64>,
-    /// The notifications it has tried to send since it was started, of all integrations.
-    pub notifications: Observed<u64>,
-    /// Those of them that failed.
-    pub notifications_failed: Observed<u64>,
+    /// How often it has tried to notify somebody since it was started, by all integrations.
+    pub notification_requests: Observed<u64>,
+    /// How often that failed; it tries again.
+    pub notification_requests_failed: Observed<u64>,
 }
 
 /// A receiver.

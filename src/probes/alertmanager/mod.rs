@@ -29,7 +29,7 @@ use self::facts::{CanaryFacts, Facts};
 use self::hiding::{Alert, Silence};
 use self::node::Read;
 use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec};
-use crate::evidence::{Failure, Observed};
+use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
 use crate::net::api::{Answer, Api, ApiError, DESCRIPTORS};
 
 /// The kind.
@@ -104,16 +104,16 @@ impl ProbeKind for Alertmanager {
             first.get::<Vec<Alert>>("api/v2/alerts", &[], deadline),
         );
         let Read { node, config, date } = first_read?;
-        let input = Input {
-            config,
-            silences: observed(silences),
-            alerts: observed(alerts),
-            declared_receivers: self.config.receivers.clone(),
-            declared_alerts: self.config.alerts.clone(),
-            canary_labels: self.canary_labels(),
-            now: now_at(ctx, date),
+        let now = now_at(ctx, date);
+        let input = self.input(config, observed(silences), observed(alerts), now);
+        let thought = match think(input, ctx.deadline()).await {
+            Ok(thought) => thought,
+            Err(unknown) => {
+                let config = unknown.clone().into();
+                let silences = unknown.clone().into();
+                analyse(self.input(config, silences, unknown.into(), now))
+            }
         };
-        let thought = think(input, ctx.deadline()).await?;
         let mut nodes = vec![node];
         nodes.extend(others.into_iter().map(|read| read.node));
         let canary = self.canary(ctx, first, date, thought.canary_wait).await;
@@ -136,13 +136,34 @@ impl Alertmanager {
         self.prepared.nodes[at].target()
     }
 
-    /// The canary needs the rest of the time, and all of its own.
+    /// What was read is thought about in the last tenth; the canary needs the rest of the time, and
+    /// all of its own.
     fn read_until(&self, ctx: &Context) -> Instant {
-        if !self.config.has_canary() {
-            return ctx.deadline();
-        }
         let own = ctx.remaining().saturating_sub(self.extra_time());
-        Instant::now() + own / 2
+        let share = if self.config.has_canary() {
+            own / 2
+        } else {
+            own - own / 10
+        };
+        Instant::now() + share
+    }
+
+    fn input(
+        &self,
+        config: Observed<String>,
+        silences: Observed<Vec<Silence>>,
+        alerts: Observed<Vec<Alert>>,
+        now: Timestamp,
+    ) -> Input {
+        Input {
+            config,
+            silences,
+            alerts,
+            declared_receivers: self.config.receivers.clone(),
+            declared_alerts: self.config.alerts.clone(),
+            canary_labels: self.canary_labels(),
+            now,
+        }
     }
 
     async fn open(&self, ctx: &Context, at: usize) -> Result<Arc<Api>, Failure> {
@@ -205,14 +226,16 @@ fn observed<T>(answer: Result<Answer<T>, ApiError>) -> Observed<T> {
 }
 
 /// A large configuration takes a while, in which other probes get to run.
-async fn think(input: Input, deadline: Instant) -> Result<Output, Failure> {
+async fn think(input: Input, deadline: Instant) -> Result<Output, Unknown> {
+    let failed = |why, detail: String| Unknown { why, detail };
     let thinking = tokio::task::spawn_blocking(move || analyse(input));
     match timeout_at(deadline, thinking).await {
         Ok(Ok(output)) => Ok(output),
-        Ok(Err(error)) => Err(Failure::probe(error.to_string())),
-        Err(_) => Err(Failure::probe(
-            "the running configuration could not be thought through in time",
-        )),
+        Ok(Err(error)) => Err(failed(UnknownWhy::NotObserved, error.to_string())),
+        Err(_) => {
+            let detail = "no time was left to think the running configuration through";
+            Err(failed(UnknownWhy::TimedOut, detail.to_owned()))
+        }
     }
 }
 

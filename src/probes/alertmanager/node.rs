@@ -90,8 +90,11 @@ pub(super) async fn read(api: &Api, url: String, deadline: Instant) -> Result<Re
         cluster_status: of(&status, |status| status.cluster.status.clone()),
         cluster_members: of(&status, members),
         cluster_failed_peers: failed_peers(&status, &metrics),
-        notifications: sum(&metrics, "alertmanager_notifications_total"),
-        notifications_failed: sum(&metrics, "alertmanager_notifications_failed_total"),
+        notification_requests: sum(&metrics, "alertmanager_notification_requests_total"),
+        notification_requests_failed: sum(
+            &metrics,
+            "alertmanager_notification_requests_failed_total",
+        ),
     };
     Ok(Read { node, config, date })
 }
@@ -120,8 +123,8 @@ pub(super) fn unseen(url: String, failure: &Failure) -> Read {
         cluster_status: nothing(why, failure),
         cluster_members: nothing(why, failure),
         cluster_failed_peers: nothing(why, failure),
-        notifications: nothing(why, failure),
-        notifications_failed: nothing(why, failure),
+        notification_requests: nothing(why, failure),
+        notification_requests_failed: nothing(why, failure),
     };
     Read {
         node,

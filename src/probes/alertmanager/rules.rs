@@ -103,11 +103,11 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
         rule(
             "notifications-succeed",
             Severity::Should,
-            "nodes.all(n, n.notifications_failed * 100 <= n.notifications)",
+            "nodes.all(n, n.notification_requests_failed * 100 <= n.notification_requests)",
             "a notification that fails reaches nobody",
-            "practice: 1 % of those sent since the start",
+            "practice: 1 % of those since the start",
         ),
-        "nodes.exists(n, n.notifications > 0)",
+        "nodes.exists(n, n.notification_requests > 0)",
     ),
     rule(
         "no-orphan-receivers",
