@@ -17,6 +17,7 @@ mod config;
 mod dns;
 mod drift;
 mod engine;
+mod grafana;
 mod http;
 mod output;
 mod prometheus;

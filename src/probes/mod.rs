@@ -5,7 +5,11 @@ mod kind;
 
 mod alertmanager;
 mod dns;
+mod elasticsearch;
+mod grafana;
 mod http;
+mod loki;
+mod newest_line;
 mod prometheus;
 mod tcp;
 mod tls;
@@ -20,7 +24,10 @@ pub use kind::{
 pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<alertmanager::Alertmanager>(),
     KindEntry::of::<dns::Dns>(),
+    KindEntry::of::<elasticsearch::Elasticsearch>(),
+    KindEntry::of::<grafana::Grafana>(),
     KindEntry::of::<http::Http>(),
+    KindEntry::of::<loki::Loki>(),
     KindEntry::of::<prometheus::Prometheus>(),
     KindEntry::of::<tcp::Tcp>(),
     KindEntry::of::<tls::Tls>(),
