@@ -82,7 +82,8 @@ impl Clock {
 /// The names of applications are words in rules and facts.
 pub fn check_names<T>(apps: &BTreeMap<String, T>, problems: &mut Vec<ParamError>) {
     if apps.is_empty() {
-        let message = "name at least one application: a store of logs that is ready need not take in any";
+        let message =
+            "name at least one application: a store of logs that is ready need not take in any";
         problems.push(ParamError::new("apps", message));
     }
     if apps.contains_key("") {

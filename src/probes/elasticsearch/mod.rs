@@ -110,10 +110,16 @@ impl ProbeKind for Elasticsearch {
         );
         let cluster = cluster.and_then(only);
         let told = cluster.as_ref().ok().and_then(Cluster::clock);
-        let dated = about.as_ref().ok().and_then(|answer| answer.date.map(Clock::told));
+        let dated = about
+            .as_ref()
+            .ok()
+            .and_then(|answer| answer.date.map(Clock::told));
         let clock = told.or(dated).unwrap_or_else(|| Clock::told(ctx.now()));
         let asked = self.config.apps.iter().map(|(name, lines)| async {
-            (name.clone(), newest(&api, lines, clock, ctx.deadline()).await)
+            (
+                name.clone(),
+                newest(&api, lines, clock, ctx.deadline()).await,
+            )
         });
         let answers = join_all(asked).await;
         if about.is_err()
@@ -125,7 +131,12 @@ impl ProbeKind for Elasticsearch {
         }
         let apps: BTreeMap<String, App> = answers
             .into_iter()
-            .map(|(name, app)| (name, app.unwrap_or_else(|error| App::unknown(error.unknown()))))
+            .map(|(name, app)| {
+                (
+                    name,
+                    app.unwrap_or_else(|error| App::unknown(error.unknown())),
+                )
+            })
             .collect();
         Ok(Facts {
             product: of(&about, |about| about.value.version.product()),
@@ -259,7 +270,10 @@ async fn newest(
         "docvalue_fields": [{ "field": field, "format": "strict_date_time" }],
     });
     // An index that does not exist is to be told from one that is empty.
-    let params = [("allow_no_indices", "false"), ("ignore_unavailable", "false")];
+    let params = [
+        ("allow_no_indices", "false"),
+        ("ignore_unavailable", "false"),
+    ];
     let path = path(&[lines.index(), "_search"]);
     let searched = api
         .query_json::<Searched>(&path, &params, &search, false, deadline)
@@ -289,7 +303,12 @@ fn is_missing_index(refusal: &crate::net::api::Refusal) -> bool {
     said.is_some_and(|said| said.error.r#type == "index_not_found_exception")
 }
 
-fn newest_of(path: &str, searched: &Searched, field: &str, now: Timestamp) -> Result<App, ApiError> {
+fn newest_of(
+    path: &str,
+    searched: &Searched,
+    field: &str,
+    now: Timestamp,
+) -> Result<App, ApiError> {
     let broken = |what: &str| ApiError::Unparseable(format!("{path}: {what}"));
     // The newest line may be on the shard that did not answer.
     if searched.timed_out || searched.shards.failed > 0 {
@@ -299,7 +318,9 @@ fn newest_of(path: &str, searched: &Searched, field: &str, now: Timestamp) -> Re
         return Ok(App::none("in these indices"));
     };
     let at = hit.fields.get(field).and_then(|values| values.first());
-    let at = at.and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let at = at
+        .and_then(Value::as_str)
+        .and_then(|text| text.parse().ok());
     let at: Timestamp = at.ok_or_else(|| broken("a line without a time"))?;
     Ok(App::newest(at, now))
 }
@@ -325,11 +346,17 @@ mod tests {
             }
         };
         assert_eq!(problems("{ a = 'logs-*' }"), [""; 0]);
-        assert_eq!(problems("{ a = { index = 'logs-*,-logs-x', query = 'app:api' } }"), [""; 0]);
+        assert_eq!(
+            problems("{ a = { index = 'logs-*,-logs-x', query = 'app:api' } }"),
+            [""; 0]
+        );
         assert_eq!(problems("{}"), ["apps"]);
         for bad in ["''", "'_cat'", "'a/b'", "'{app=\"api\"}'"] {
             assert_eq!(problems(&format!("{{ a = {bad} }}")), ["apps.a"], "{bad}");
         }
-        assert_eq!(problems("{ a = { index = 'x', query = '' } }"), ["apps.a.query"]);
+        assert_eq!(
+            problems("{ a = { index = 'x', query = '' } }"),
+            ["apps.a.query"]
+        );
     }
 }

@@ -58,9 +58,15 @@ impl Config {
             let message = "lines as old as `max_age` must be found: write at least as much";
             problems.push(ParamError::new("lookback", message));
         }
-        let tenant = self.tenant.as_ref().map(|tenant| HeaderValue::from_str(tenant));
+        let tenant = self
+            .tenant
+            .as_ref()
+            .map(|tenant| HeaderValue::from_str(tenant));
         if matches!(tenant, Some(Err(_))) {
-            problems.push(ParamError::new("tenant", "a tenant is visible ASCII text in one line"));
+            problems.push(ParamError::new(
+                "tenant",
+                "a tenant is visible ASCII text in one line",
+            ));
         }
         let endpoint = Endpoint::new(&EndpointParams {
             url: &self.url,

@@ -103,7 +103,12 @@ impl ProbeKind for Loki {
         }
         let apps: BTreeMap<String, App> = answers
             .into_iter()
-            .map(|(name, app)| (name, app.unwrap_or_else(|error| App::unknown(error.unknown()))))
+            .map(|(name, app)| {
+                (
+                    name,
+                    app.unwrap_or_else(|error| App::unknown(error.unknown())),
+                )
+            })
             .collect();
         Ok(Facts {
             ready,
@@ -148,7 +153,10 @@ impl Loki {
         let end = later(clock.now(), SignedDuration::from_secs(1));
         let lookback = SignedDuration::try_from(self.config.lookback()).unwrap_or_default();
         let start = end.checked_sub(lookback).unwrap_or(Timestamp::UNIX_EPOCH);
-        let (start, end) = (start.as_nanosecond().to_string(), end.as_nanosecond().to_string());
+        let (start, end) = (
+            start.as_nanosecond().to_string(),
+            end.as_nanosecond().to_string(),
+        );
         let params = [
             ("query", query),
             ("limit", "1"),
@@ -174,7 +182,9 @@ fn newest_of(queried: &Queried, now: Timestamp, lookback_seconds: u64) -> Result
         return Err(broken("its status is not `success`"));
     }
     if queried.data.result_type != "streams" {
-        return Err(broken("no lines but numbers: declare a log query, such as '{app=\"api\"}'"));
+        return Err(broken(
+            "no lines but numbers: declare a log query, such as '{app=\"api\"}'",
+        ));
     }
     let mut newest: Option<Timestamp> = None;
     for stream in &queried.data.result {
@@ -229,7 +239,13 @@ mod tests {
         assert_eq!(with("max_age = '5m'\napps = { a = '{a=\"b\"}' }"), [""; 0]);
         assert_eq!(with("max_age = '5m'\napps = {}"), ["apps"]);
         assert_eq!(with("max_age = '5m'\napps = { a = ' ' }"), ["apps.a"]);
-        assert_eq!(with("max_age = '5m'\napps = { a = 'x' }\nlookback = '1m'"), ["lookback"]);
-        assert_eq!(with("max_age = '5m'\napps = { a = 'x' }\ntenant = \"a\\nb\""), ["tenant"]);
+        assert_eq!(
+            with("max_age = '5m'\napps = { a = 'x' }\nlookback = '1m'"),
+            ["lookback"]
+        );
+        assert_eq!(
+            with("max_age = '5m'\napps = { a = 'x' }\ntenant = \"a\\nb\""),
+            ["tenant"]
+        );
     }
 }
