@@ -1,4 +1,4 @@
-//! The `elasticsearch` kind on recorded answers: the documented API of Elasticsearch and OpenSearch,
+//! The `elasticsearch` kind on recorded answers: the documented API of Elasticsearch and `OpenSearch`,
 //! served by a scripted server. No real one takes part.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

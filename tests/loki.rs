@@ -1,10 +1,11 @@
-//! The `loki` kind on recorded answers: the documented API, served by a scripted server.
+//! The `loki` kind on recorded answers: the documented API, served by a scripted server; and, run by
+//! name where somebody has built one, on a real Loki.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use crate::lab::{Asked, Reply, Run, Scripted, Verdict, attempt};
+use crate::lab::{Asked, Loki, Reply, Run, Scripted, Verdict, attempt};
 
 /// Loki's clock is an hour behind ours.
 fn its_now() -> SystemTime {
@@ -186,5 +187,35 @@ async fn what_was_seen_before_one_answer_hung_is_kept() {
             "{path}: {:?}",
             seen.took
         );
+    }
+}
+
+#[test]
+#[ignore = "needs `loki` in PATH, which no distribution packages: run it with --ignored"]
+fn on_a_real_loki_ready_is_not_ingesting() {
+    let server = Loki::start();
+    let probe = |apps: &str| {
+        let url = server.url();
+        Run::with_config(&format!(
+            "[[probe]]\nid = \"l\"\nkind = \"loki\"\nurl = \"{url}\"\ntenant = \"blue\"\nmax_age = \"5m\"\napps = {{ {apps} }}\n"
+        ))
+        .once()
+    };
+    let api = "api = '{app=\"api\"}'";
+    assert_results(&probe(api), "fail", "fail");
+    server.wait_until_ready();
+    assert_results(&probe(api), "pass", "fail");
+    server.push("api", Duration::from_secs(60));
+    server.push("old", Duration::from_secs(1_200));
+    assert_results(
+        &probe("api = '{app=\"api\"} |= \"hello\" | trace=\"x\"'"),
+        "pass",
+        "pass",
+    );
+    for stale in ["{app=\"old\"}", "{app=\"none\"}"] {
+        assert_results(&probe(&format!("{api}, b = '{stale}'")), "pass", "fail");
+    }
+    for unclear in ["rate({app=\"api\"}[1m])", "{app="] {
+        assert_results(&probe(&format!("b = '{unclear}'")), "pass", "unknown");
     }
 }

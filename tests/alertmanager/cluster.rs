@@ -78,10 +78,8 @@ fn notifications_that_fail_warn() {
     loop {
         let verdict = probe(&server.url(), "");
         if verdict.result("a/notifications-succeed") == "warn" {
-            assert_eq!(
-                verdict.facts("a")["nodes"][0]["notification_requests"].as_u64() > Some(0),
-                true
-            );
+            let node = &verdict.facts("a")["nodes"][0];
+            assert!(node["notification_requests"].as_u64() > Some(0), "{node:#}");
             assert!(reason(&verdict, "notifications-succeed").contains("notification_requests"));
             return;
         }

@@ -204,7 +204,7 @@ mod tests {
         .unwrap()
     }
 
-    fn alert(labels: serde_json::Value) -> Alert {
+    fn alert(labels: &serde_json::Value) -> Alert {
         serde_json::from_value(serde_json::json!({
             "labels": labels, "status": {"state": "active"}, "receivers": [],
         }))
@@ -242,13 +242,13 @@ mod tests {
             target: parse("severity=~\"warning|info\"").unwrap(),
             equal: equal.iter().map(|label| (*label).to_owned()).collect(),
         };
-        let down = || alert(serde_json::json!({"alertname": "Down", "severity": "critical"}));
+        let down = || alert(&serde_json::json!({"alertname": "Down", "severity": "critical"}));
         let by = |equal: &[&str], alerts: &[Alert]| known.inhibited(&[rule(equal)], alerts);
         assert_eq!(by(&[], &[down()]).wholly.len(), 1);
         assert_eq!(by(&[], &[]), Hidden::default());
         assert_eq!(by(&["alertname"], &[down()]), Hidden::default());
         assert_eq!(by(&["cluster"], &[down()]).partly.len(), 1);
-        let other = alert(serde_json::json!({"alertname": "Down", "severity": "info"}));
+        let other = alert(&serde_json::json!({"alertname": "Down", "severity": "info"}));
         assert_eq!(by(&[], &[other]), Hidden::default());
     }
 
@@ -264,7 +264,7 @@ mod tests {
             target: parse("alertname=~\"A|B\"").unwrap(),
             equal: Vec::new(),
         };
-        let other = alert(serde_json::json!({"alertname": "B"}));
+        let other = alert(&serde_json::json!({"alertname": "B"}));
         assert_eq!(known.inhibited(&[rule], &[other]), Hidden::default());
     }
 }

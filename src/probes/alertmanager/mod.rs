@@ -143,7 +143,7 @@ impl Alertmanager {
         let share = if self.config.has_canary() {
             own / 2
         } else {
-            own - own / 10
+            own.mul_f64(0.9)
         };
         Instant::now() + share
     }

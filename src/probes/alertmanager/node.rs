@@ -101,13 +101,13 @@ pub(super) async fn read(api: &Api, url: String, deadline: Instant) -> Result<Re
 
 /// A declared member that could not be seen.
 pub(super) fn unseen(url: String, failure: &Failure) -> Read {
+    fn nothing<T>(why: UnknownWhy, failure: &Failure) -> Observed<T> {
+        Observed::unknown(why, failure.detail())
+    }
     let why = match failure.outcome() {
         Outcome::Denied => UnknownWhy::Denied,
         _ => UnknownWhy::NotObserved,
     };
-    fn nothing<T>(why: UnknownWhy, failure: &Failure) -> Observed<T> {
-        Observed::unknown(why, failure.detail())
-    }
     let ready = if failure.outcome() == Outcome::TargetError {
         Observed::Value(false)
     } else {

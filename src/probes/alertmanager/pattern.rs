@@ -123,11 +123,8 @@ fn has_other_class_syntax(source: &str) -> bool {
                 // `\C`, `\Q…\E` and the like are refused by one side or the other.
                 chars.next();
             }
-            '[' if in_class => {
-                if !rest.starts_with("[:") {
-                    return true;
-                }
-            }
+            '[' if in_class && rest.starts_with("[:") => {}
+            '[' if in_class => return true,
             '[' => {
                 in_class = true;
                 // A `]` that comes first stands for itself.
@@ -139,11 +136,7 @@ fn has_other_class_syntax(source: &str) -> bool {
             ':' if in_class && rest.starts_with(":]") => {
                 chars.next();
             }
-            '&' | '-' | '~' if in_class => {
-                if rest.starts_with("&&") || rest.starts_with("--") || rest.starts_with("~~") {
-                    return true;
-                }
-            }
+            '&' | '-' | '~' if in_class && rest[1..].starts_with(char) => return true,
             '(' if rest.starts_with("(?") => {
                 let flags = rest[2..].split([':', ')', '<', 'P']).next().unwrap_or("");
                 if flags.contains(['x', 'u', 'R', 'U']) {

@@ -322,15 +322,15 @@ mod tests {
 
     #[test]
     fn a_search_that_grows_out_of_hand_is_given_up() {
-        let wanted: String = (0..16)
-            .map(|at| format!("l{at}=~\"[ab]{{9,}}x\","))
+        let wanted: Vec<String> = (0..16)
+            .map(|at| format!("l{at}=~\"[ab]{{9,}}x\""))
             .collect();
         let groups: Vec<String> = (0..16)
             .map(|at| format!("l{at}=~\"(a|b){{9,}}x\""))
             .collect();
         let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
         let begun = std::time::Instant::now();
-        assert_eq!(is_found(wanted.trim_end_matches(','), &groups), None);
+        assert_eq!(is_found(&wanted.join(","), &groups), None);
         assert!(begun.elapsed() < std::time::Duration::from_secs(10));
     }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::matcher::{Labels, Matcher, all_match, show};
 use super::reach::{Found, find};
 
+/// More routes than this are not looked through for the one to blame.
+const MAX_BLAMED: usize = 500;
+
 /// One route, with what it takes from its parents.
 #[derive(Debug, Clone)]
 pub(super) struct Route {
@@ -110,11 +113,10 @@ impl Tree {
         if find(wanted, &[]) == Found::Nothing {
             return format!("no alert satisfies all matchers on the way to {name}");
         }
-        const MOST: usize = 500;
         let taker = excluded
             .iter()
             .zip(names)
-            .take(MOST)
+            .take(MAX_BLAMED)
             .find(|(group, _)| find(wanted, &[**group]) == Found::Nothing);
         match taker {
             Some((group, who)) => format!("{who} {} takes all that {name} could get", show(group)),

@@ -115,7 +115,8 @@ impl Running {
             matchers: 0,
         };
         reader.add_route(route, None)?;
-        let receivers = raw.receivers.unwrap_or_default().into_iter().map(receiver);
+        let receivers = raw.receivers.unwrap_or_default();
+        let receivers = receivers.iter().map(receiver).collect::<Result<_, _>>()?;
         let inhibitions = raw.inhibit_rules.unwrap_or_default().into_iter();
         let inhibitions = inhibitions
             .map(|raw| reader.inhibition(raw))
@@ -135,7 +136,7 @@ impl Running {
         }
         Ok(Self {
             tree: reader.tree,
-            receivers: receivers.collect::<Result<_, _>>()?,
+            receivers,
             inhibitions,
             intervals,
         })
@@ -226,7 +227,7 @@ fn own_or(text: Option<&String>, inherited: Duration) -> Result<Duration, String
 
 type Pairs = Option<BTreeMap<String, String>>;
 
-fn receiver(raw: Map<String, Value>) -> Result<Receiver, String> {
+fn receiver(raw: &Map<String, Value>) -> Result<Receiver, String> {
     let name = raw.get("name").and_then(Value::as_str);
     let name = name.ok_or("a receiver has no name")?.to_owned();
     let integrations = raw

@@ -13,7 +13,7 @@ use crate::probes::newest_line::check_names;
 /// Parameters of an `elasticsearch` probe.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Config {
-    /// The base URL of an Elasticsearch or OpenSearch.
+    /// The base URL of an Elasticsearch or `OpenSearch`.
     url: UrlText,
     /// Each application with where its lines are: the name or pattern of indices and data streams
     /// (`logs-api-*`), or a table `{ index = "logs-*", query = "app:api", time_field = "@timestamp" }`.

@@ -21,7 +21,7 @@ const TENANT: HeaderName = HeaderName::from_static("x-scope-orgid");
 pub struct Config {
     /// The base URL, without `/loki`.
     url: UrlText,
-    /// Each application with a log query in LogQL that selects its lines, such as `{app="api"}`.
+    /// Each application with a log query (`LogQL`) that selects its lines, such as `{app="api"}`.
     pub(super) apps: BTreeMap<String, String>,
     /// How old the newest line of each may be.
     pub(super) max_age: DurationText,

@@ -16,7 +16,7 @@ use self::facts::Facts;
 use super::newest_line::{App, Clock};
 use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, Severity};
 use crate::evidence::{Failure, Observed, UnknownWhy};
-use crate::net::api::{Answer, Api, ApiError, DESCRIPTORS, Endpoint};
+use crate::net::api::{Answer, Api, ApiError, DESCRIPTORS, Endpoint, short};
 
 /// The kind.
 pub struct Loki {
@@ -112,10 +112,7 @@ impl ProbeKind for Loki {
             .collect();
         Ok(Facts {
             ready,
-            version: match build {
-                Ok(answer) => Observed::Value(crate::net::api::short(&answer.value.version, 100)),
-                Err(error) => error.into(),
-            },
+            version: version(build),
             apps,
             max_age_seconds: self.config.max_age.0.as_secs_f64(),
         })
@@ -167,7 +164,7 @@ impl Loki {
         let answer = api
             .get::<Queried>("loki/api/v1/query_range", &params, deadline)
             .await?;
-        let now = answer.date.map_or_else(|| clock.now(), |date| date);
+        let now = answer.date.unwrap_or_else(|| clock.now());
         newest_of(&answer.value, now, self.config.lookback().as_secs())
     }
 }
@@ -203,6 +200,17 @@ fn newest_of(queried: &Queried, now: Timestamp, lookback_seconds: u64) -> Result
         Some(at) => App::newest(at, now),
         None => App::none(&format!("in the last {lookback_seconds} s")),
     })
+}
+
+fn version(build: Result<Answer<Build>, ApiError>) -> Observed<String> {
+    match build {
+        // One that was built by hand does not know its own.
+        Ok(answer) if answer.value.version.is_empty() => {
+            Observed::unknown(UnknownWhy::Unsupported, "it does not know its version")
+        }
+        Ok(answer) => Observed::Value(short(&answer.value.version, 100)),
+        Err(error) => error.into(),
+    }
 }
 
 /// A page with 200 is no readiness.
