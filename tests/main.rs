@@ -11,12 +11,16 @@
 
 mod lab;
 
+mod alertmanager;
 mod api;
 mod config;
 mod dns;
 mod drift;
+mod elasticsearch;
 mod engine;
+mod grafana;
 mod http;
+mod loki;
 mod output;
 mod prometheus;
 mod redis;

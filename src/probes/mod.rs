@@ -3,8 +3,13 @@
 mod context;
 mod kind;
 
+mod alertmanager;
 mod dns;
+mod elasticsearch;
+mod grafana;
 mod http;
+mod loki;
+mod newest_line;
 mod prometheus;
 mod redis;
 mod tcp;
@@ -18,8 +23,12 @@ pub use kind::{
 
 /// Every kind, in the order in which `probe kinds` prints them. Adding one is one line.
 pub const KINDS: &[KindEntry] = &[
+    KindEntry::of::<alertmanager::Alertmanager>(),
     KindEntry::of::<dns::Dns>(),
+    KindEntry::of::<elasticsearch::Elasticsearch>(),
+    KindEntry::of::<grafana::Grafana>(),
     KindEntry::of::<http::Http>(),
+    KindEntry::of::<loki::Loki>(),
     KindEntry::of::<prometheus::Prometheus>(),
     KindEntry::of::<redis::Redis>(),
     KindEntry::of::<tcp::Tcp>(),

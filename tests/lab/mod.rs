@@ -1,10 +1,12 @@
 //! Starts real servers as child processes on free loopback ports, in temporary directories, and
 //! stops them whatever happens; runs the real binary and reads its verdict.
 
+mod alertmanager;
 mod bind;
 pub mod certs;
 mod direct;
 mod hostile;
+mod loki;
 mod nginx;
 mod process;
 mod prometheus;
@@ -12,9 +14,11 @@ mod redis;
 mod run;
 mod scripted;
 
+pub use alertmanager::Alertmanager;
 pub use bind::{Bind, Signed, Unbound, Zone};
 pub use direct::{Attempt, attempt, wrong_params};
 pub use hostile::Hostile;
+pub use loki::Loki;
 pub use nginx::Nginx;
 pub use process::{Server, free_port, require};
 pub use prometheus::{NodeExporter, Prometheus, RunningPrometheus};
