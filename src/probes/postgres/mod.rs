@@ -1,0 +1,129 @@
+//! `postgres`: a primary and its standbys, asked side by side: replication, archiving, safety and
+//! readiness.
+
+mod config;
+mod connect;
+mod dsn;
+mod facts;
+mod row;
+mod rules;
+mod server;
+mod session;
+mod wire;
+
+use futures_util::future::join_all;
+
+use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
+use crate::evidence::{Failure, Observed, Outcome, UnknownWhy};
+pub use config::Config;
+use config::Target;
+pub use facts::Facts;
+use facts::Role;
+use session::Session;
+
+/// Connections to one server that are open at the same time.
+const MAX_CONNECTIONS_PER_SERVER: usize = 2;
+
+/// The kind.
+pub struct Postgres {
+    config: Config,
+    /// The primary first.
+    targets: Vec<Target>,
+}
+
+impl ProbeKind for Postgres {
+    const INFO: KindInfo = KindInfo {
+        name: "postgres",
+        summary: "a PostgreSQL primary and its standbys: replication, archiving, safety, readiness",
+        privileges: "CREATE ROLE probe LOGIN PASSWORD '…';\nGRANT pg_monitor TO probe;",
+        effect: Effect::Write,
+        side_effects: "at most two connections per server, read-only; with `allow_writes` a row in a table of its own schema, which is removed again",
+        example: "primary = \"host=127.0.0.1 port=5432 user=probe password=${env:PGPASSWORD} dbname=app sslmode=verify-full\"\n",
+        init: &[InitHint {
+            variable: "DATABASE_URL",
+            toml: "primary = \"${env:{variable}}\"\n",
+        }],
+    };
+    const RULES: &'static [RuleSpec<Config>] = rules::RULES;
+    type Config = Config;
+    type Facts = Facts;
+
+    fn new(config: Config) -> Result<Self, Vec<ParamError>> {
+        let mut errors = Vec::new();
+        let targets = config::targets(&config, &mut errors);
+        config::check(&config, &mut errors);
+        if errors.is_empty() {
+            Ok(Self { config, targets })
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn target(&self) -> String {
+        let names: Vec<String> = self
+            .targets
+            .iter()
+            .map(|target| target.dsn.name())
+            .collect();
+        names.join(", ")
+    }
+
+    fn descriptors(&self) -> usize {
+        self.targets.len() * MAX_CONNECTIONS_PER_SERVER
+    }
+
+    async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {
+        let deadline = ctx.deadline() - ctx.remaining() / 20;
+        let logins = self
+            .targets
+            .iter()
+            .map(|target| Session::open(ctx, target, deadline));
+        let sessions = join_all(logins).await;
+        if let Some(failure) = nothing_seen(&sessions) {
+            return Err(failure);
+        }
+        let servers = self.targets.iter().zip(&sessions).enumerate();
+        let servers = join_all(servers.map(|(at, (target, session))| {
+            let declared = if at == 0 {
+                Role::Primary
+            } else {
+                Role::Standby
+            };
+            server::read(target, declared, session.as_ref())
+        }))
+        .await;
+        let primary = sessions.first().map_or(Err(None), |session| match session {
+            Ok(session) => Ok(session),
+            Err(failure) => Err(Some(failure)),
+        });
+        Ok(Facts {
+            server_version_num: match primary {
+                Ok(session) => Observed::Value(session.version_num()),
+                Err(failure) => {
+                    Observed::unknown(UnknownWhy::NotObserved, failure.map_or("", Failure::detail))
+                }
+            },
+            servers,
+        })
+    }
+}
+
+/// Why no server at all could be asked: broken where any is, else refused, else we could not look.
+fn nothing_seen(sessions: &[Result<Session, Failure>]) -> Option<Failure> {
+    let failures: Vec<&Failure> = sessions
+        .iter()
+        .map(|session| session.as_ref().err())
+        .collect::<Option<_>>()?;
+    let worst = [Outcome::TargetError, Outcome::Denied, Outcome::ProbeError]
+        .iter()
+        .find_map(|outcome| {
+            failures
+                .iter()
+                .find(|failure| failure.outcome() == *outcome)
+        });
+    worst.map(|failure| (*failure).clone())
+}
