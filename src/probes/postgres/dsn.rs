@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-use crate::params::Secret;
+use crate::params::{Secret, dsn_pairs};
 
 /// How much TLS a connection string asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +55,7 @@ impl Dsn {
         } else if text.contains("://") {
             return Err("is a URL of another scheme: write postgresql://user@host/database".into());
         } else {
-            key_value_pairs(text)?
+            dsn_pairs(text).map_err(|bad| bad.to_string())?
         };
         Builder::default().all(pairs)?.finish()
     }
@@ -212,42 +212,6 @@ fn sslmode(value: &str) -> Result<SslMode, String> {
     })
 }
 
-/// `key = 'value'` pairs; within quotes and without, a backslash takes the next character as it is.
-fn key_value_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
-    let mut pairs = Vec::new();
-    let mut chars = text.chars().peekable();
-    loop {
-        while chars.next_if(|c| c.is_whitespace()).is_some() {}
-        if chars.peek().is_none() {
-            return Ok(pairs);
-        }
-        let mut key = String::new();
-        while let Some(c) = chars.next_if(|c| *c != '=' && !c.is_whitespace()) {
-            key.push(c);
-        }
-        while chars.next_if(|c| c.is_whitespace()).is_some() {}
-        if chars.next() != Some('=') {
-            return Err(
-                "is neither key=value pairs nor a URL: write host=… port=… user=… dbname=…, and put a value with spaces in single quotes".into(),
-            );
-        }
-        while chars.next_if(|c| c.is_whitespace()).is_some() {}
-        let quoted = chars.next_if_eq(&'\'').is_some();
-        let mut value = String::new();
-        loop {
-            match chars.next() {
-                Some('\\') => value.extend(chars.next()),
-                Some('\'') if quoted => break,
-                Some(c) if !quoted && c.is_whitespace() => break,
-                Some(c) => value.push(c),
-                None if quoted => return Err("has a single quote that is never closed".into()),
-                None => break,
-            }
-        }
-        pairs.push((key, value));
-    }
-}
-
 fn url_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let decode = |part: &str| {
         percent_decode_str(part)
@@ -327,7 +291,7 @@ mod tests {
             ("host=/run user=u", "Unix socket"),
             ("host=h user=u port=0", "1 to 65535"),
             ("host=h user=u sslmode=full", "verify-full"),
-            ("host=h user=u nonsense", "key=value"),
+            ("host=h user=u nonsense", "key=value pairs"),
             ("host=h user=u password='hunter2", "never closed"),
             ("host=h user=u pasword=hunter2", "not a key"),
             ("host=h user=u service=x", "not read"),

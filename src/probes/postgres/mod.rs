@@ -5,21 +5,18 @@ mod config;
 mod connect;
 mod dsn;
 mod facts;
+mod observe;
 mod row;
 mod rules;
 mod server;
 mod session;
 mod wire;
 
-use futures_util::future::join_all;
-
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
-use crate::evidence::{Failure, Observed, Outcome, UnknownWhy};
+use crate::evidence::Failure;
 pub use config::Config;
 use config::Target;
 pub use facts::Facts;
-use facts::Role;
-use session::Session;
 
 /// Connections to one server that are open at the same time.
 const MAX_CONNECTIONS_PER_SERVER: usize = 2;
@@ -77,53 +74,6 @@ impl ProbeKind for Postgres {
     }
 
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {
-        let deadline = ctx.deadline() - ctx.remaining() / 20;
-        let logins = self
-            .targets
-            .iter()
-            .map(|target| Session::open(ctx, target, deadline));
-        let sessions = join_all(logins).await;
-        if let Some(failure) = nothing_seen(&sessions) {
-            return Err(failure);
-        }
-        let servers = self.targets.iter().zip(&sessions).enumerate();
-        let servers = join_all(servers.map(|(at, (target, session))| {
-            let declared = if at == 0 {
-                Role::Primary
-            } else {
-                Role::Standby
-            };
-            server::read(target, declared, session.as_ref())
-        }))
-        .await;
-        let primary = sessions.first().map_or(Err(None), |session| match session {
-            Ok(session) => Ok(session),
-            Err(failure) => Err(Some(failure)),
-        });
-        Ok(Facts {
-            server_version_num: match primary {
-                Ok(session) => Observed::Value(session.version_num()),
-                Err(failure) => {
-                    Observed::unknown(UnknownWhy::NotObserved, failure.map_or("", Failure::detail))
-                }
-            },
-            servers,
-        })
+        observe::observe(self, ctx).await
     }
-}
-
-/// Why no server at all could be asked: broken where any is, else refused, else we could not look.
-fn nothing_seen(sessions: &[Result<Session, Failure>]) -> Option<Failure> {
-    let failures: Vec<&Failure> = sessions
-        .iter()
-        .map(|session| session.as_ref().err())
-        .collect::<Option<_>>()?;
-    let worst = [Outcome::TargetError, Outcome::Denied, Outcome::ProbeError]
-        .iter()
-        .find_map(|outcome| {
-            failures
-                .iter()
-                .find(|failure| failure.outcome() == *outcome)
-        });
-    worst.map(|failure| (*failure).clone())
 }
