@@ -17,5 +17,6 @@ mod drift;
 mod engine;
 mod http;
 mod output;
+mod postgres;
 mod tcp;
 mod tls;

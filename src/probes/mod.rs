@@ -5,10 +5,11 @@ mod kind;
 
 mod dns;
 mod http;
+mod postgres;
 mod tcp;
 mod tls;
 
-pub use context::Context;
+pub use context::{Context, Earlier};
 pub use kind::{
     BoxFuture, BuildError, Built, BuiltinRule, Condition, Effect, InitHint, KindEntry, KindInfo,
     ParamError, Probe, ProbeKind, RuleSpec, Severity,
@@ -18,6 +19,7 @@ pub use kind::{
 pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<dns::Dns>(),
     KindEntry::of::<http::Http>(),
+    KindEntry::of::<postgres::Postgres>(),
     KindEntry::of::<tcp::Tcp>(),
     KindEntry::of::<tls::Tls>(),
 ];

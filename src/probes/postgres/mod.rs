@@ -1,0 +1,79 @@
+//! `postgres`: a primary and its standbys, asked side by side: replication, archiving, safety and
+//! readiness.
+
+mod config;
+mod connect;
+mod dsn;
+mod facts;
+mod observe;
+mod row;
+mod rules;
+mod server;
+mod session;
+mod wire;
+
+use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
+use crate::evidence::Failure;
+pub use config::Config;
+use config::Target;
+pub use facts::Facts;
+
+/// Connections to one server that are open at the same time.
+const MAX_CONNECTIONS_PER_SERVER: usize = 2;
+
+/// The kind.
+pub struct Postgres {
+    config: Config,
+    /// The primary first.
+    targets: Vec<Target>,
+}
+
+impl ProbeKind for Postgres {
+    const INFO: KindInfo = KindInfo {
+        name: "postgres",
+        summary: "a PostgreSQL primary and its standbys: replication, archiving, safety, readiness",
+        privileges: "CREATE ROLE probe LOGIN PASSWORD '…';\nGRANT pg_monitor TO probe;",
+        effect: Effect::Write,
+        side_effects: "at most two connections per server, read-only; with `allow_writes` a row in a table of its own schema, which is removed again",
+        example: "primary = \"host=127.0.0.1 port=5432 user=probe password=${env:PGPASSWORD} dbname=app sslmode=verify-full\"\n",
+        init: &[InitHint {
+            variable: "DATABASE_URL",
+            toml: "primary = \"${env:{variable}}\"\n",
+        }],
+    };
+    const RULES: &'static [RuleSpec<Config>] = rules::RULES;
+    type Config = Config;
+    type Facts = Facts;
+
+    fn new(config: Config) -> Result<Self, Vec<ParamError>> {
+        let mut errors = Vec::new();
+        let targets = config::targets(&config, &mut errors);
+        config::check(&config, &mut errors);
+        if errors.is_empty() {
+            Ok(Self { config, targets })
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn target(&self) -> String {
+        let names: Vec<String> = self
+            .targets
+            .iter()
+            .map(|target| target.dsn.name())
+            .collect();
+        names.join(", ")
+    }
+
+    fn descriptors(&self) -> usize {
+        self.targets.len() * MAX_CONNECTIONS_PER_SERVER
+    }
+
+    async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {
+        observe::observe(self, ctx).await
+    }
+}
