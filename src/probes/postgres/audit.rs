@@ -72,7 +72,7 @@ pub(super) async fn read(session: &Session) -> Audit {
     );
     let state = first(state);
     let overrides = whole(overrides).map(|rows| rows.iter().map(an_override).collect());
-    let logins = whole(logins).map(|rows| rows.iter().map(|row| text(row, "name")).collect());
+    let logins = whole(logins).map(|rows| rows.iter().map(|row| row.shown("name")).collect());
     let of_state = |f: &dyn Fn(&Row) -> Observed<bool>| match &state {
         Ok(row) => f(row),
         Err(unknown) => Observed::Unknown(unknown.clone()),
@@ -108,21 +108,18 @@ fn whole(rows: Result<Vec<Row>, Unknown>) -> Result<Vec<Row>, Unknown> {
     })
 }
 
-fn text(row: &Row, column: &str) -> String {
-    row.get(column).ok().flatten().unwrap_or_default()
-}
 
 fn an_override(row: &Row) -> Override {
     Override {
-        role: text(row, "role"),
-        database: text(row, "database"),
-        log: text(row, "log"),
+        role: row.shown("role"),
+        database: row.shown("database"),
+        log: row.shown("log"),
     }
 }
 
 /// What everybody gets who has no override: our own value, unless we have one.
 fn server_wide(row: &Row) -> Observed<String> {
-    match text(row, "source").as_str() {
+    match row.shown("source").as_str() {
         "user" | "database user" | "database" | "global" | "client" | "session" => {
             Observed::unknown(
                 UnknownWhy::NotObserved,

@@ -82,7 +82,7 @@ pub(super) async fn read(session: &Session) -> Indexes {
         Ok((invalid, in_progress)) => (invalid, Observed::Value(in_progress)),
         Err(unknown) => (Observed::Unknown(unknown.clone()), unknown.into()),
     };
-    let of_table = |row: &Row| format!("{}: {}", text(row, "table"), text(row, "name"));
+    let of_table = |row: &Row| format!("{}: {}", row.shown("table"), row.shown("name"));
     Indexes {
         invalid,
         in_progress,
@@ -99,7 +99,7 @@ fn by_progress(rows: Vec<Row>) -> Result<Split, Unknown> {
     let is = |row: &Row, column: &str| row.get::<bool>(column).map(Option::unwrap_or_default);
     let (mut invalid, mut in_progress, mut hidden) = (Vec::new(), Vec::new(), false);
     for row in &rows {
-        let name = format!("{} on {}", text(row, "name"), text(row, "table"));
+        let name = format!("{} on {}", row.shown("name"), row.shown("table"));
         if is(row, "busy")? {
             in_progress.push(name);
         } else {
@@ -136,6 +136,3 @@ fn whole(rows: Vec<Row>) -> Result<Vec<Row>, Unknown> {
     Ok(rows)
 }
 
-fn text(row: &Row, column: &str) -> String {
-    row.get(column).ok().flatten().unwrap_or_default()
-}

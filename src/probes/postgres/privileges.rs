@@ -149,7 +149,7 @@ pub(super) async fn read(session: &Session, readers: &[String]) -> Observed<Vec<
         Err(unknown) => return Observed::Unknown(unknown),
     };
     let paths = by_reader(paths, describe);
-    let definers = by_reader(definers, |row| text(row, "function"));
+    let definers = by_reader(definers, |row| row.shown("function"));
     Observed::Value(
         readers
             .iter()
@@ -185,7 +185,7 @@ fn by_reader(
 ) -> Result<ByReader, Unknown> {
     let mut all = ByReader::new();
     for row in rows? {
-        all.entry(text(&row, "name"))
+        all.entry(row.shown("name"))
             .or_default()
             .push(describe(&row));
     }
@@ -203,14 +203,11 @@ fn of(role: &str, exists: bool, all: &Result<ByReader, Unknown>) -> Observed<Vec
     }
 }
 
-fn text(row: &Row, column: &str) -> String {
-    row.get(column).ok().flatten().unwrap_or_default()
-}
 
 /// A path in words: `INSERT, UPDATE on 3 tables, such as public.users, as app_rw`.
 fn describe(row: &Row) -> String {
-    let (name, via, what) = (text(row, "name"), text(row, "via"), text(row, "what"));
-    let (kind, object) = (text(row, "kind"), text(row, "object"));
+    let (name, via, what) = (row.shown("name"), row.shown("via"), row.shown("what"));
+    let (kind, object) = (row.shown("kind"), row.shown("object"));
     let objects: i64 = row.get("objects").ok().flatten().unwrap_or_default();
     let mut words = match kind.as_str() {
         "attribute" => what,

@@ -52,6 +52,28 @@ pub(super) fn sketch(text: &str) -> Sketch<'_> {
     sketch
 }
 
+/// Reads a name such as `schema.table`; a part in double quotes is taken as it is, any other in
+/// lower case.
+pub(super) fn name_parts(text: &str) -> Option<Vec<String>> {
+    let mut parts = vec![String::new()];
+    let mut chars = text.trim().chars().peekable();
+    let mut quoted = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                parts.last_mut()?.push('"');
+            }
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(String::new()),
+            _ if quoted => parts.last_mut()?.push(c),
+            _ if c.is_whitespace() => return None,
+            _ => parts.last_mut()?.extend(c.to_lowercase()),
+        }
+    }
+    (!quoted && !parts.iter().any(String::is_empty)).then_some(parts)
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Token {
     Word(String),
