@@ -46,7 +46,8 @@ const STATE: &str = "select
   (select source from pg_catalog.pg_settings where name = 'pgaudit.log') as source";
 
 /// The overrides that apply in this database. Source: `pg_db_role_setting`.
-const OVERRIDES: &str = "select coalesce(r.rolname, '') as role, coalesce(d.datname, '') as database,
+const OVERRIDES: &str =
+    "select coalesce(r.rolname, '') as role, coalesce(d.datname, '') as database,
   substr(c.item, strpos(c.item, '=') + 1) as log
 from pg_catalog.pg_db_role_setting s cross join lateral unnest(s.setconfig) c (item)
 left join pg_catalog.pg_roles r on r.oid = s.setrole
@@ -108,7 +109,6 @@ fn whole(rows: Result<Vec<Row>, Unknown>) -> Result<Vec<Row>, Unknown> {
     })
 }
 
-
 fn an_override(row: &Row) -> Override {
     Override {
         role: row.shown("role"),
@@ -146,7 +146,9 @@ fn names_pgaudit(libraries: &str) -> bool {
 /// Whether a value of `pgaudit.log` comes down to nothing: classes are added and, with a minus,
 /// taken away, from the left to the right.
 fn logs_nothing(value: &str) -> bool {
-    const CLASSES: [&str; 7] = ["ddl", "function", "misc", "misc_set", "read", "role", "write"];
+    const CLASSES: [&str; 7] = [
+        "ddl", "function", "misc", "misc_set", "read", "role", "write",
+    ];
     let mut on: Vec<&str> = Vec::new();
     let lower = value.to_ascii_lowercase();
     for token in lower.split(',').map(|token| token.trim().trim_matches('"')) {
@@ -213,17 +215,37 @@ mod tests {
 
     #[test]
     fn classes_add_up_from_left_to_right() {
-        for nothing in ["none", "", "NONE", "read, -read", "misc, -misc", "all, -all", "-ddl"] {
+        for nothing in [
+            "none",
+            "",
+            "NONE",
+            "read, -read",
+            "misc, -misc",
+            "all, -all",
+            "-ddl",
+        ] {
             assert!(logs_nothing(nothing), "{nothing}");
         }
-        for something in ["all", "ddl", "-all, write", "READ,-write", "none, ddl", "misc, -misc_set"] {
+        for something in [
+            "all",
+            "ddl",
+            "-all, write",
+            "READ,-write",
+            "none, ddl",
+            "misc, -misc_set",
+        ] {
             assert!(!logs_nothing(something), "{something}");
         }
     }
 
     #[test]
     fn a_library_is_known_by_its_file() {
-        for there in ["pgaudit", "pg_stat_statements, pgaudit", "\"$libdir/pgaudit\"", "pgaudit.so"] {
+        for there in [
+            "pgaudit",
+            "pg_stat_statements, pgaudit",
+            "\"$libdir/pgaudit\"",
+            "pgaudit.so",
+        ] {
             assert!(names_pgaudit(there), "{there}");
         }
         for not in ["", "pgauditlogtofile", "pg_stat_statements"] {
@@ -252,6 +274,9 @@ mod tests {
             Observed::Value(vec!["b".to_owned()])
         );
         let unseen = Observed::unknown(UnknownWhy::NotObserved, "");
-        assert_eq!(unlogged(&unseen, &Ok(Vec::new()), &logins), unseen.map(|_: String| Vec::new()));
+        assert_eq!(
+            unlogged(&unseen, &Ok(Vec::new()), &logins),
+            unseen.map(|_: String| Vec::new())
+        );
     }
 }

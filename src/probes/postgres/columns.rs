@@ -218,13 +218,16 @@ async fn look(session: &Session, found: &Row) -> Result<Counts, Unknown> {
     } else {
         format!("{column}::text")
     };
-    let values = format!("select substring({bytes} from 1 for 512), octet_length({whole}) from {table}");
+    let values =
+        format!("select substring({bytes} from 1 for 512), octet_length({whole}) from {table}");
     let some = format!("where {column} is not null limit");
     let sample = if found.get("is_large")? == Some(true) {
         let estimate: f64 = found.get("rows_estimate")?.unwrap_or(1.0);
         // Blocks are drawn, so that some rows more than wanted are asked for.
         let percent = (400_000.0 / estimate).clamp(0.000_1, 100.0);
-        format!("({values} {some} 100) union all ({values} tablesample system ({percent}) {some} 100)")
+        format!(
+            "({values} {some} 100) union all ({values} tablesample system ({percent}) {some} 100)"
+        )
     } else {
         format!("{values} {some} 200")
     };

@@ -60,7 +60,8 @@ order by 1, 2 limit 1001";
 
 /// Foreign keys without a whole, valid index that begins with their columns, in any order. The
 /// copies on the partitions of a table are not listed apart.
-const FOREIGN_KEYS: &str = "select k.conrelid::regclass::text as table, quote_ident(k.conname) as name
+const FOREIGN_KEYS: &str =
+    "select k.conrelid::regclass::text as table, quote_ident(k.conname) as name
 from pg_catalog.pg_constraint k
 where k.contype = 'f' and k.conparentid = 0 and not exists (
   select from pg_catalog.pg_index i
@@ -118,10 +119,7 @@ fn by_progress(rows: Vec<Row>) -> Result<Split, Unknown> {
     Ok((Observed::Value(invalid), in_progress))
 }
 
-fn listed(
-    rows: Result<Vec<Row>, Unknown>,
-    name: impl Fn(&Row) -> String,
-) -> Observed<Vec<String>> {
+fn listed(rows: Result<Vec<Row>, Unknown>, name: impl Fn(&Row) -> String) -> Observed<Vec<String>> {
     match rows.and_then(whole) {
         Ok(rows) => Observed::Value(rows.iter().map(name).collect()),
         Err(unknown) => Observed::Unknown(unknown),
@@ -135,4 +133,3 @@ fn whole(rows: Vec<Row>) -> Result<Vec<Row>, Unknown> {
     }
     Ok(rows)
 }
-

@@ -1,15 +1,27 @@
 //! `postgres`: a primary and its standbys, asked side by side: replication, archiving, safety and
 //! readiness.
 
+mod audit;
+mod columns;
 mod config;
 mod connect;
+mod database;
 mod dsn;
 mod facts;
+mod hba;
+mod hba_match;
+mod indexes;
+mod migrations;
 mod observe;
+mod privileges;
+mod python;
+mod queries;
+mod revisions;
 mod row;
 mod rules;
 mod server;
 mod session;
+mod sql;
 mod wire;
 
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
@@ -17,6 +29,7 @@ use crate::evidence::Failure;
 pub use config::Config;
 use config::Target;
 pub use facts::Facts;
+use revisions::Revisions;
 
 /// Connections to one server that are open at the same time.
 const MAX_CONNECTIONS_PER_SERVER: usize = 2;
@@ -26,6 +39,8 @@ pub struct Postgres {
     config: Config,
     /// The primary first.
     targets: Vec<Target>,
+    /// The migrations that the database must be at.
+    revisions: Option<Revisions>,
 }
 
 impl ProbeKind for Postgres {
@@ -49,8 +64,14 @@ impl ProbeKind for Postgres {
         let mut errors = Vec::new();
         let targets = config::targets(&config, &mut errors);
         config::check(&config, &mut errors);
+        database::check(&config, &mut errors);
+        let revisions = database::revisions(&config, &mut errors);
         if errors.is_empty() {
-            Ok(Self { config, targets })
+            Ok(Self {
+                config,
+                targets,
+                revisions,
+            })
         } else {
             Err(errors)
         }

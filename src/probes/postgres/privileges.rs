@@ -138,7 +138,10 @@ pub(super) async fn read(session: &Session, readers: &[String]) -> Observed<Vec<
     let paths = format!("with {acting}, {PATHS}");
     let definers = format!("with {acting} {DEFINERS}");
     let names = readers.to_vec();
-    let params = [(&names as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT_ARRAY)];
+    let params = [(
+        &names as &(dyn tokio_postgres::types::ToSql + Sync),
+        Type::TEXT_ARRAY,
+    )];
     let (roles, paths, definers) = futures_util::join!(
         session.rows(ROLES, &params),
         session.rows(&paths, &params),
@@ -202,7 +205,6 @@ fn of(role: &str, exists: bool, all: &Result<ByReader, Unknown>) -> Observed<Vec
         Err(unknown) => Observed::Unknown(unknown.clone()),
     }
 }
-
 
 /// A path in words: `INSERT, UPDATE on 3 tables, such as public.users, as app_rw`.
 fn describe(row: &Row) -> String {

@@ -93,7 +93,9 @@ fn text(tokens: &[Token]) -> Option<String> {
         _ => None,
     };
     let parts: Option<Vec<String>> = tokens.iter().map(part).collect();
-    parts.filter(|parts| !parts.is_empty()).map(|parts| parts.concat())
+    parts
+        .filter(|parts| !parts.is_empty())
+        .map(|parts| parts.concat())
 }
 
 struct Lexer<'a> {
@@ -128,9 +130,10 @@ impl Lexer<'_> {
                     self.at += rest.find('\n').unwrap_or(rest.len());
                     continue;
                 }
-                '\\' if self.text.get(self.at + 1..).is_some_and(|rest| {
-                    rest.starts_with('\n') || rest.starts_with("\r\n")
-                }) =>
+                '\\' if self
+                    .text
+                    .get(self.at + 1..)
+                    .is_some_and(|rest| rest.starts_with('\n') || rest.starts_with("\r\n")) =>
                 {
                     let rest = self.text.get(self.at..).unwrap_or_default();
                     self.at += rest.find('\n').map_or(1, |end| end + 1);
@@ -232,7 +235,11 @@ impl Lexer<'_> {
                 _ => plain = false,
             }
         }
-        if plain { Token::Text(value) } else { Token::Other }
+        if plain {
+            Token::Text(value)
+        } else {
+            Token::Other
+        }
     }
 }
 
@@ -249,7 +256,9 @@ mod tests {
     }
 
     fn texts(items: &[&str]) -> Option<Assigned> {
-        Some(Assigned::Texts(items.iter().map(|item| (*item).to_owned()).collect()))
+        Some(Assigned::Texts(
+            items.iter().map(|item| (*item).to_owned()).collect(),
+        ))
     }
 
     #[test]
@@ -259,7 +268,10 @@ mod tests {
             revision: str = '1a'\ndown_revision: Union[str, Sequence[str], None] = None\n\
             branch_labels: Union[str, Sequence[str], None] = ('x',)\n\n\
             def upgrade() -> None:\n    revision = 'inner'\n    op.execute('''\nrevision = 'sql'\n''')\n";
-        assert_eq!(last(text, "revision"), Some(Assigned::Text("1a".to_owned())));
+        assert_eq!(
+            last(text, "revision"),
+            Some(Assigned::Text("1a".to_owned()))
+        );
         assert_eq!(last(text, "down_revision"), Some(Assigned::Nothing));
         assert_eq!(last(text, "branch_labels"), texts(&["x"]));
     }
@@ -274,7 +286,10 @@ mod tests {
             ("d = ()", texts(&[])),
             ("d = ('a' 'b')", Some(Assigned::Text("ab".to_owned()))),
             ("x = 1; d = u'a'", Some(Assigned::Text("a".to_owned()))),
-            ("d = \\\r\n r\"a\"\r\n", Some(Assigned::Text("a".to_owned()))),
+            (
+                "d = \\\r\n r\"a\"\r\n",
+                Some(Assigned::Text("a".to_owned())),
+            ),
             ("d = f'a{b}'", Some(Assigned::Other)),
             ("d = make('a')", Some(Assigned::Other)),
             ("d = other", Some(Assigned::Other)),

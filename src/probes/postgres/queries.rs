@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use schemars::JsonSchema;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Error;
@@ -28,6 +28,16 @@ pub struct Query {
     pub rows: Observed<Vec<BTreeMap<String, Observed<Value>>>>,
     /// How long it took, as seen from here, in milliseconds.
     pub duration_ms: Observed<f64>,
+}
+
+impl Query {
+    /// Nothing was seen of it.
+    pub(super) fn unknown(reason: Unknown) -> Self {
+        Self {
+            rows: Observed::Unknown(reason.clone()),
+            duration_ms: Observed::Unknown(reason),
+        }
+    }
 }
 
 /// The caps of one query.
@@ -66,10 +76,7 @@ async fn one(session: &Session, text: &str, caps: Caps, share: Duration) -> Quer
             rows: Observed::Value(rows),
             duration_ms: Observed::Value(begun.elapsed().as_secs_f64() * 1000.0),
         },
-        Err(unknown) => Query {
-            rows: Observed::Unknown(unknown.clone()),
-            duration_ms: Observed::Unknown(unknown),
-        },
+        Err(reason) => Query::unknown(reason),
     }
 }
 
@@ -180,12 +187,7 @@ fn begin(share: Duration) -> String {
 
 type Rows = Vec<BTreeMap<String, Observed<Value>>>;
 
-async fn run(
-    session: &Session,
-    plan: &Plan,
-    caps: Caps,
-    share: Duration,
-) -> Result<Rows, Unknown> {
+async fn run(session: &Session, plan: &Plan, caps: Caps, share: Duration) -> Result<Rows, Unknown> {
     let (client, begin) = (session.client(), begin(share));
     // The three are queued at once and in this order, so that no other statement of ours comes
     // between, and the transaction ends whatever became of the query.
@@ -322,7 +324,12 @@ mod tests {
 
     #[test]
     fn only_a_query_is_sent() {
-        for text in ["select 1;", "(values (1))", "table t", "WITH a AS (SELECT 1) SELECT * FROM a"] {
+        for text in [
+            "select 1;",
+            "(values (1))",
+            "table t",
+            "WITH a AS (SELECT 1) SELECT * FROM a",
+        ] {
             assert!(matches!(plan(text, CAPS), Ok(Plan::Rows(_))), "{text}");
         }
         for text in ["show all", "explain select 1"] {
@@ -347,7 +354,10 @@ mod tests {
     #[test]
     fn null_is_unknown_and_a_second_column_of_a_name_is_refused() {
         let row: Columns = serde_json::from_str(r#"{"a": null, "b": [null], "c": 1}"#).unwrap();
-        assert_eq!(row.0["a"], Observed::unknown(UnknownWhy::NotApplicable, "NULL"));
+        assert_eq!(
+            row.0["a"],
+            Observed::unknown(UnknownWhy::NotApplicable, "NULL")
+        );
         assert_eq!(row.0["b"], Observed::Value(serde_json::json!([null])));
         assert_eq!(row.0["c"], Observed::Value(serde_json::json!(1)));
         assert!(serde_json::from_str::<Columns>(r#"{"a": 1, "a": 2}"#).is_err());

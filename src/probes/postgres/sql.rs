@@ -97,12 +97,12 @@ const fn in_word(byte: u8) -> bool {
     begins_word(byte) || byte.is_ascii_digit() || byte == b'$'
 }
 
-impl Lexer<'_> {
-    fn rest(&self) -> &[u8] {
+impl<'a> Lexer<'a> {
+    fn rest(&self) -> &'a [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    fn slice(&self, start: usize, end: usize) -> &str {
+    fn slice(&self, start: usize, end: usize) -> &'a str {
         self.text.get(start..end).unwrap_or_default()
     }
 
@@ -173,7 +173,11 @@ impl Lexer<'_> {
     }
 
     fn take_while(&mut self, belongs: impl Fn(u8) -> bool) {
-        let length = self.rest().iter().take_while(|byte| belongs(**byte)).count();
+        let length = self
+            .rest()
+            .iter()
+            .take_while(|byte| belongs(**byte))
+            .count();
         self.at += length;
     }
 
@@ -226,7 +230,11 @@ impl Lexer<'_> {
         let start = self.at;
         self.at += 1;
         self.take_while(|byte| in_word(byte) && byte != b'$');
-        let named_by_digit = self.text.as_bytes().get(start + 1).is_some_and(u8::is_ascii_digit);
+        let named_by_digit = self
+            .text
+            .as_bytes()
+            .get(start + 1)
+            .is_some_and(u8::is_ascii_digit);
         if self.rest().first() != Some(&b'$') || named_by_digit {
             return;
         }
@@ -251,8 +259,14 @@ mod tests {
             ("select 1", "select 1"),
             ("select 1 ; ", "select 1"),
             ("select 1; -- done; really", "select 1"),
-            ("select 1 /* a /* b; */ c */ ;;", "select 1 /* a /* b; */ c */"),
-            ("select ';', \";\", $$;$$, $a$;$$;$a$;", "select ';', \";\", $$;$$, $a$;$$;$a$"),
+            (
+                "select 1 /* a /* b; */ c */ ;;",
+                "select 1 /* a /* b; */ c */",
+            ),
+            (
+                "select ';', \";\", $$;$$, $a$;$$;$a$;",
+                "select ';', \";\", $$;$$, $a$;$$;$a$",
+            ),
             ("select E'\\';' ;", "select E'\\';'"),
         ] {
             let sketch = sketch(text);
@@ -264,7 +278,11 @@ mod tests {
 
     #[test]
     fn a_second_statement_is_seen() {
-        for text in ["select 1; drop table t", "select '\\'; commit --'", ";select 1"] {
+        for text in [
+            "select 1; drop table t",
+            "select '\\'; commit --'",
+            ";select 1",
+        ] {
             assert!(sketch(text).several, "{text}");
         }
     }
@@ -272,7 +290,10 @@ mod tests {
     #[test]
     fn calls_are_seen_and_text_is_not_a_call() {
         let calls = |text| sketch(text).calls;
-        assert_eq!(calls("select pg_catalog . \"Lo_Export\" (1)"), ["lo_export"]);
+        assert_eq!(
+            calls("select pg_catalog . \"Lo_Export\" (1)"),
+            ["lo_export"]
+        );
         assert_eq!(calls("select DBLINK/* */('x')"), ["dblink"]);
         assert!(calls("select 'dblink(1)', $$f($$ -- g(\n").is_empty());
         assert!(sketch("select U&\"d\\0062link\"('x')").escaped_name);
@@ -281,7 +302,10 @@ mod tests {
 
     #[test]
     fn what_comes_first_is_known_behind_comments() {
-        assert_eq!(sketch("-- a\n/* b */ WITH x as (select 1) table x").first, "with");
+        assert_eq!(
+            sketch("-- a\n/* b */ WITH x as (select 1) table x").first,
+            "with"
+        );
         assert_eq!(sketch("(select 1)").first, "");
     }
 
