@@ -1,6 +1,14 @@
 //! The `postgres` kind on real servers: each rule with its fault, and with the fault removed.
 
+mod audit;
 mod cluster;
+mod columns;
+mod database;
+mod hba;
+mod indexes;
+mod migrations;
+mod queries;
+mod roles;
 
 use crate::lab::postgres::{Postgres, authority};
 use crate::lab::{Run, Verdict};

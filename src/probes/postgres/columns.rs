@@ -18,7 +18,7 @@ use crate::evidence::{Observed, Unknown, UnknownWhy};
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EncryptedColumn {
     /// As declared.
-    pub column: String,
+    pub name: String,
     /// Whether there is such a column.
     pub exists: bool,
     /// Its type.
@@ -178,7 +178,7 @@ fn of(
         Observed::Unknown(reason) => Observed::Unknown(reason.clone()),
     };
     EncryptedColumn {
-        column: column.to_owned(),
+        name: column.to_owned(),
         exists,
         data_type,
         sampled: count(|counts| counts.sampled),

@@ -16,7 +16,7 @@ use crate::evidence::{Observed, Unknown, UnknownWhy};
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Hba {
     /// Host and port of the server as configured.
-    pub server: String,
+    pub name: String,
     /// When the server last loaded its configuration.
     pub loaded_at: Observed<Timestamp>,
     /// Lines that the server could not read, with its words. With one of them in it the file is
@@ -30,7 +30,7 @@ pub struct Hba {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Line {
     /// Its place and its words, such as `line 3: host all all 10.0.0.0/8 md5`.
-    pub text: String,
+    pub name: String,
     /// What kind of connection it is for.
     pub connection: Connection,
     /// The authentication method, such as `scram-sha-256`.
@@ -111,13 +111,13 @@ const CALLER: &str = "select host(inet_client_addr()) as address, session_user a
 const NEEDS: &str = "needs GRANT SELECT ON pg_hba_file_rules and GRANT EXECUTE ON FUNCTION \
     pg_hba_file_rules(), both in this database";
 
-/// Asks one server, which is called `server`.
-pub(super) async fn read(server: String, session: Result<&Session, Unknown>) -> Hba {
+/// Asks one server, which is called `name`.
+pub(super) async fn read(name: String, session: Result<&Session, Unknown>) -> Hba {
     let session = match session {
         Ok(session) => session,
         Err(reason) => {
             return Hba {
-                server,
+                name,
                 loaded_at: reason.clone().into(),
                 errors: reason.clone().into(),
                 lines: reason.into(),
@@ -134,7 +134,7 @@ pub(super) async fn read(server: String, session: Result<&Session, Unknown>) -> 
             .collect()
     });
     Hba {
-        server,
+        name,
         loaded_at: match &caller {
             Ok(row) => row.timestamp("loaded_at", "never loaded"),
             Err(reason) => reason.clone().into(),
@@ -237,7 +237,7 @@ fn line(entry: &Entry, earlier: &[Entry]) -> Line {
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
     let is_open = entry.address == "all";
     Line {
-        text: format!("{}: {}", entry.place, words.join(" ")),
+        name: format!("{}: {}", entry.place, words.join(" ")),
         connection: entry.connection,
         method: entry.method.clone(),
         address_bits: match entry.network {
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn a_line_is_told_in_its_own_words() {
         let read = lines(&rows(&["host app,x all 10.1.0.0/255.255.0.0 md5"]), None).unwrap();
-        assert_eq!(read[0].text, "line 1: host app,x all 10.1.0.0/16 md5");
+        assert_eq!(read[0].name, "line 1: host app,x all 10.1.0.0/16 md5");
         assert_eq!(read[0].address_bits, 16);
         assert!(!read[0].is_loopback);
     }

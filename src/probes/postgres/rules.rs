@@ -33,7 +33,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
     // --- roles, columns, migrations, indexes, queries ---
     RuleSpec {
         name: "readers-cannot-write",
-        expr: "readers.all(r, r.exists && r.write_paths.size() == 0)",
+        expr: "readers.all(r, r.exists && r.write_paths == [])",
         applies: None,
         severity: Severity::Must,
         why: "a role for reading that can write, by any path, is one mistake or one break-in away from it",
@@ -42,7 +42,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
     },
     RuleSpec {
         name: "readers-call-no-definers",
-        expr: "readers.all(r, r.definer_functions.size() == 0)",
+        expr: "readers.all(r, r.definer_functions == [])",
         applies: None,
         severity: Severity::Should,
         why: "a SECURITY DEFINER function writes with the rights of its owner, whoever calls it",
@@ -51,7 +51,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
     },
     RuleSpec {
         name: "audit-on",
-        expr: "audit.preloaded && audit.extension && audit.unlogged_roles.size() == 0",
+        expr: "audit.preloaded && audit.extension && audit.unlogged_roles == []",
         applies: None,
         severity: Severity::Must,
         why: "pgaudit logs only where it is preloaded, created, and pgaudit.log is not none for whoever logs in",
@@ -73,7 +73,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
     },
     RuleSpec {
         name: "migrations-applied",
-        expr: "migrations.table_exists && migrations.applied.size() > 0 && migrations.missing_heads.size() == 0 && migrations.unknown_revisions.size() == 0",
+        expr: "migrations.table_exists && migrations.applied.size() > 0 && migrations.missing_heads == [] && migrations.unknown_revisions == []",
         applies: None,
         severity: Severity::Must,
         why: "a program meets another schema than it was written for",
@@ -84,7 +84,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
     },
     RuleSpec {
         name: "indexes-valid",
-        expr: "indexes.invalid.size() == 0",
+        expr: "indexes.invalid == []",
         applies: None,
         severity: Severity::Must,
         why: "an invalid index costs every write, serves no read, and if it is unique does not hold",
@@ -93,7 +93,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
     },
     RuleSpec {
         name: "indexes-distinct",
-        expr: "indexes.duplicate.size() == 0",
+        expr: "indexes.duplicate == []",
         applies: None,
         severity: Severity::Should,
         why: "the twin of an index costs every write and helps no read",
@@ -102,7 +102,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
     },
     RuleSpec {
         name: "foreign-keys-indexed",
-        expr: "indexes.foreign_keys_without_index.size() == 0",
+        expr: "indexes.foreign_keys_without_index == []",
         applies: None,
         severity: Severity::Should,
         why: "without an index each delete of a referenced row reads the whole referencing table",
@@ -113,7 +113,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
     },
     RuleSpec {
         name: "hba-loads",
-        expr: "hba.all(h, h.errors.size() == 0)",
+        expr: "hba.all(h, h.errors == [])",
         applies: None,
         severity: Severity::Must,
         why: "with one wrong line in it the file is not loaded, and at the next start neither is the server",
