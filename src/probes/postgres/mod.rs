@@ -1,15 +1,22 @@
 //! `postgres`: a primary and its standbys, asked side by side: replication, archiving, safety and
 //! readiness.
 
+mod activity;
+mod archiver;
 mod config;
 mod connect;
 mod dsn;
 mod facts;
+mod lsn;
 mod observe;
+mod plaintext;
+mod replication;
 mod row;
 mod rules;
 mod server;
 mod session;
+mod settings;
+mod units;
 mod wire;
 
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
