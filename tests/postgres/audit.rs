@@ -39,7 +39,8 @@ fn an_override_to_none_is_found_at_every_level() {
     let server = Postgres::start(&Setup::conf(
         "shared_preload_libraries = 'pgaudit'\npgaudit.log = 'all'",
     ));
-    server.sql("create extension pgaudit; create role app_user login; create database other");
+    server.sql("create extension pgaudit; create role app_user login");
+    server.sql("create database other");
     assert_results(&probe(&server, DECLARED), &[]);
     for (on, off, role) in [
         (

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::activity::{Connections, Transactions, Wraparound};
+use super::archiver::Archiver;
 use super::audit::Audit;
 use super::columns::EncryptedColumn;
 use super::hba::Hba;
@@ -12,6 +14,9 @@ use super::indexes::Indexes;
 use super::migrations::Migrations;
 use super::privileges::Reader;
 use super::queries::Query;
+use super::replication::{ExpectedStandby, Slot, Standby, Sync};
+use super::server::Server;
+use super::settings::Setting;
 use crate::evidence::Observed;
 
 /// What was seen of the servers. Facts without a server in their path are the primary's.
@@ -20,8 +25,33 @@ pub struct Facts {
     // --- servers and replication ---
     /// The primary's version as a number, such as 150020 for 15.20.
     pub server_version_num: Observed<i64>,
+    /// The primary's system identifier: the same on all servers of a cluster.
+    pub system_identifier: Observed<String>,
+    /// The primary's timeline.
+    pub timeline: Observed<i64>,
     /// Every server of the probe, the one declared as primary first.
     pub servers: Vec<Server>,
+    /// The servers that accept writes beside the first one that does, and are copies of the same
+    /// database cluster: two histories of the same data.
+    pub split_brain: Observed<Vec<String>>,
+    /// Who streams from the primary, as it sees them, without backups and initial copies.
+    pub standbys: Observed<Vec<Standby>>,
+    /// Each name of `expect_standbys`.
+    pub expected_standbys: Vec<ExpectedStandby>,
+    /// Synchronous replication as the primary has it.
+    pub sync: Sync,
+    /// The replication slots of the primary.
+    pub slots: Observed<Vec<Slot>>,
+    /// The archiver of the primary.
+    pub archiver: Archiver,
+    /// Connections in use.
+    pub connections: Connections,
+    /// Transactions that are open for long.
+    pub transactions: Transactions,
+    /// How far the oldest rows are from the end of transaction numbers.
+    pub wraparound: Wraparound,
+    /// Every declared setting on every server.
+    pub settings: Vec<Setting>,
     // --- roles, columns, migrations, indexes, queries ---
     /// The roles that `readers` names, and what they could write.
     pub readers: Observed<Vec<Reader>>,
@@ -49,20 +79,12 @@ pub enum Role {
     Standby,
 }
 
-/// One server.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Server {
-    /// Host and port as configured.
-    pub name: String,
-    /// What it is declared as.
-    pub declared: Role,
-    /// Why it could not be asked: refused, silent, not trusted; empty where it could. Unknown
-    /// where the login was refused, with the SQLSTATE, or where we could not look.
-    pub connect_error: Observed<String>,
-    /// Whether our connection to it has TLS.
-    pub encrypted: Observed<bool>,
-    /// Its version as a number, such as 150020 for 15.20.
-    pub server_version_num: Observed<i64>,
-    /// What it is: whether it is in recovery.
-    pub role: Observed<Role>,
+/// Whether something is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
 }

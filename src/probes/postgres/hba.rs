@@ -2,14 +2,17 @@
 
 use std::net::IpAddr;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::Postgres;
 use super::hba_match::{Caller, Network, could_not_match};
+use super::observe::not_seen;
 use super::row::{Row, first, unknown};
 use super::session::Session;
-use crate::evidence::{Observed, Unknown, UnknownWhy};
+use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
 
 /// `pg_hba.conf` of one server. The server shows the file, which need not be what it has loaded:
 /// where the file would not let our own connection in, its lines are unknown.
@@ -112,7 +115,7 @@ const NEEDS: &str = "needs GRANT SELECT ON pg_hba_file_rules and GRANT EXECUTE O
     pg_hba_file_rules(), both in this database";
 
 /// Asks one server, which is called `name`.
-pub(super) async fn read(name: String, session: Result<&Session, Unknown>) -> Hba {
+async fn read(name: String, session: Result<&Session, Unknown>) -> Hba {
     let session = match session {
         Ok(session) => session,
         Err(reason) => {
@@ -144,6 +147,21 @@ pub(super) async fn read(name: String, session: Result<&Session, Unknown>) -> Hb
             .and_then(|rows| lines(&rows, caller.ok().as_ref()))
             .map_or_else(Observed::Unknown, Observed::Value),
     }
+}
+
+/// Asks every server, where that is declared.
+pub(super) async fn files(
+    probe: &Postgres,
+    sessions: &[Result<Session, Failure>],
+) -> Observed<Vec<Hba>> {
+    if probe.config.hba.is_none() {
+        return Observed::unknown(UnknownWhy::NotApplicable, "`hba` is not declared");
+    }
+    let files = probe.targets.iter().zip(sessions).map(|(target, session)| {
+        let session = session.as_ref().map_err(|failure| not_seen(failure));
+        read(target.dsn.name(), session)
+    });
+    Observed::Value(join_all(files).await)
 }
 
 fn needs_grants(reason: Unknown) -> Unknown {

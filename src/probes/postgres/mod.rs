@@ -1,27 +1,35 @@
 //! `postgres`: a primary and its standbys, asked side by side: replication, archiving, safety and
 //! readiness.
 
+mod activity;
+mod archiver;
 mod audit;
 mod columns;
 mod config;
 mod connect;
 mod database;
+mod database_rules;
 mod dsn;
 mod facts;
 mod hba;
 mod hba_match;
 mod indexes;
+mod lsn;
 mod migrations;
 mod observe;
+mod plaintext;
 mod privileges;
 mod python;
 mod queries;
+mod replication;
 mod revisions;
 mod row;
 mod rules;
 mod server;
 mod session;
+mod settings;
 mod sql;
+mod units;
 mod wire;
 
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};

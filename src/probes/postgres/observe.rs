@@ -1,50 +1,94 @@
 //! One attempt: logs in everywhere at once, and asks every server everything at once.
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
+use super::activity::{self, Activity};
+use super::archiver::{self, Archiver};
+use super::config::Target;
 use super::facts::{Facts, Role};
-use super::hba::{self, Hba};
+use super::hba;
+use super::plaintext;
+use super::replication::{self, Replication};
+use super::row::first;
+use super::server::{self, Position, Server, position, with};
 use super::session::Session;
-use super::{Postgres, database, server};
+use super::{Postgres, database, settings};
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy};
 use crate::probes::Context;
 
 pub(super) async fn observe(probe: &Postgres, ctx: &Context) -> Result<Facts, Failure> {
-    let config = &probe.config;
     // A little is kept to return what was seen.
     let deadline = ctx.deadline() - ctx.remaining() / 20;
+    // A server that hangs at the login takes half of the time, not all of it.
+    let login_deadline = ctx.share(2);
     let logins = probe
         .targets
         .iter()
-        .map(|target| Session::open(ctx, target, deadline));
+        .map(|target| Session::open(ctx, target, login_deadline, deadline));
     let sessions = join_all(logins).await;
     if let Some(failure) = nothing_seen(&sessions) {
         return Err(failure);
     }
+    let facts = ask(probe, ctx, &sessions, deadline).await;
+    join_all(sessions.into_iter().flatten().map(Session::close)).await;
+    Ok(facts)
+}
+
+async fn ask(
+    probe: &Postgres,
+    ctx: &Context,
+    sessions: &[Result<Session, Failure>],
+    deadline: Instant,
+) -> Facts {
     let primary = match sessions.first() {
         Some(Ok(session)) => Ok(session),
         Some(Err(failure)) => Err(not_seen(failure)),
         None => Err(not_seen(&Failure::probe("no server is configured"))),
     };
-    let servers = probe.targets.iter().zip(&sessions).enumerate();
+    let servers = probe.targets.iter().zip(sessions).enumerate();
     let servers = join_all(servers.map(|(at, (target, session))| {
         let declared = if at == 0 {
             Role::Primary
         } else {
             Role::Standby
         };
-        server::read(target, declared, session.as_ref())
+        one_server(probe, ctx, target, declared, session.as_ref(), deadline)
     }));
     // The statements of one session go out in this order: what may be slow comes last.
-    let database = database::read(primary.as_ref().copied(), config, probe.revisions.as_ref());
-    let hba = hba_files(probe, &sessions);
-    let (servers, database, hba) = futures_util::join!(servers, database, hba);
+    let config = &probe.config;
+    let (servers, (replication, archiver, activity), database, hba) = futures_util::join!(
+        servers,
+        cluster(primary.clone()),
+        database::read(primary.as_ref().copied(), config, probe.revisions.as_ref()),
+        hba::files(probe, sessions),
+    );
+    let mut settings = Vec::new();
+    let mut seen = Vec::new();
+    for (server, position, own) in servers {
+        settings.extend(own);
+        seen.push((server, position));
+    }
+    let servers = with_lags(seen, primary.clone()).await;
     let queries = database::queries(primary.as_ref().copied(), config).await;
-    Ok(Facts {
-        server_version_num: match primary {
-            Ok(session) => Observed::Value(session.version_num()),
-            Err(unknown) => Observed::Unknown(unknown),
-        },
+    let own = servers.first();
+    Facts {
+        server_version_num: fact(own, |server| server.server_version_num.clone()),
+        system_identifier: fact(own, |server| server.system_identifier.clone()),
+        timeline: fact(own, |server| server.timeline.clone()),
+        split_brain: split_brain(&servers),
+        expected_standbys: replication::expected(
+            &probe.config.expect_standbys,
+            &replication.standbys,
+        ),
+        standbys: replication.standbys,
+        sync: replication.sync,
+        slots: replication.slots,
+        archiver,
+        connections: activity.connections,
+        transactions: activity.transactions,
+        wraparound: activity.wraparound,
+        settings,
         servers,
         readers: database.readers,
         audit: database.audit,
@@ -53,20 +97,114 @@ pub(super) async fn observe(probe: &Postgres, ctx: &Context) -> Result<Facts, Fa
         indexes: database.indexes,
         queries,
         hba,
-    })
+    }
 }
 
-async fn hba_files(probe: &Postgres, sessions: &[Result<Session, Failure>]) -> Observed<Vec<Hba>> {
-    if probe.config.hba.is_none() {
-        return Observed::unknown(UnknownWhy::NotApplicable, "`hba` is not declared");
+async fn one_server(
+    probe: &Postgres,
+    ctx: &Context,
+    target: &Target,
+    declared: Role,
+    session: Result<&Session, &Failure>,
+    deadline: Instant,
+) -> (Server, Position, Vec<settings::Setting>) {
+    let plain = async {
+        match (probe.config.plaintext, session) {
+            (None, _) => {
+                Observed::unknown(UnknownWhy::NotApplicable, "`plaintext` is not declared")
+            }
+            // Without a login that gets through, a refusal proves nothing.
+            (Some(_), Err(failure)) => Observed::Unknown(not_seen(failure)),
+            (Some(_), Ok(_)) => plaintext::read(ctx, target, deadline).await,
+        }
+    };
+    let (plain, (server, position), settings) = futures_util::join!(
+        plain,
+        server::read(target, declared, session),
+        settings::read(target, &probe.config.settings, session.map_err(not_seen),),
+    );
+    (
+        Server {
+            plaintext: plain,
+            ..server
+        },
+        position,
+        settings,
+    )
+}
+
+/// What only the primary tells of the whole cluster.
+async fn cluster(primary: Result<&Session, Unknown>) -> (Replication, Archiver, Activity) {
+    match primary {
+        Ok(session) => {
+            futures_util::join!(
+                replication::read(session),
+                archiver::read(session),
+                activity::read(session),
+            )
+        }
+        Err(why) => (
+            Replication::unknown(&why),
+            Archiver::unknown(&why),
+            Activity::unknown(&why),
+        ),
     }
-    let files = probe.targets.iter().zip(sessions).map(|(target, session)| {
-        hba::read(
-            target.dsn.name(),
-            session.as_ref().map_err(|failure| not_seen(failure)),
-        )
-    });
-    Observed::Value(join_all(files).await)
+}
+
+/// Compares every standby with where the primary's log ends after all of them were asked, so that a
+/// standby ahead of it has another history and not only a later answer.
+async fn with_lags(
+    mut seen: Vec<(Server, Position)>,
+    primary: Result<&Session, Unknown>,
+) -> Vec<Server> {
+    const END: &str = "select pg_current_wal_lsn()::text as lsn";
+    if seen.len() > 1 {
+        let row = match primary {
+            Ok(session) => first(session.rows(END, &[]).await),
+            Err(unknown) => Err(unknown),
+        };
+        let end = with(&row, |row| {
+            row.must::<String>("lsn").and_then(|text| position(&text))
+        });
+        for (server, position) in seen.iter_mut().skip(1) {
+            server.lag_bytes = position
+                .replayed
+                .clone()
+                .and_then(|replayed| end.clone().map(|end| end.saturating_sub(replayed)));
+        }
+    }
+    seen.into_iter().map(|(server, _)| server).collect()
+}
+
+fn fact<T>(server: Option<&Server>, f: impl Fn(&Server) -> Observed<T>) -> Observed<T> {
+    server.map_or_else(
+        || Observed::unknown(UnknownWhy::NotObserved, "no server is configured"),
+        f,
+    )
+}
+
+/// Those that accept writes beside another server of the same cluster.
+fn split_brain(servers: &[Server]) -> Observed<Vec<String>> {
+    let mut first: Option<&String> = None;
+    let mut others = Vec::new();
+    let mut unseen = None;
+    for server in servers {
+        match (&server.role, &server.system_identifier) {
+            (Observed::Value(Role::Primary), Observed::Value(identifier)) => match first {
+                None => first = Some(identifier),
+                Some(known) if known == identifier => others.push(server.name.clone()),
+                Some(_) => {}
+            },
+            (Observed::Value(Role::Standby), _) => {}
+            (Observed::Unknown(unknown), _) | (_, Observed::Unknown(unknown)) => {
+                unseen = unseen.or(Some(unknown.clone()));
+            }
+        }
+    }
+    match unseen {
+        Some(unknown) if others.is_empty() => Observed::Unknown(unknown),
+        _ => Observed::Value(others),
+    }
 }
 
 /// Why nothing is known of a server that could not be asked.

@@ -1,159 +1,328 @@
 //! The built-in rules of the `postgres` kind. Every threshold stands here, none in the code.
 
 use super::config::Config;
+use super::database_rules as database;
 use crate::probes::{Condition, RuleSpec, Severity};
 
-const RESTRICTED: &str = "`hba = \"restricted\"` is declared";
-
-const fn declared(text: &'static str, holds: fn(&Config) -> bool) -> Option<Condition<Config>> {
-    Some(Condition { text, holds })
+pub(super) const fn must(
+    name: &'static str,
+    expr: &'static str,
+    why: &'static str,
+    source: &'static str,
+) -> RuleSpec<Config> {
+    RuleSpec {
+        name,
+        expr,
+        applies: None,
+        severity: Severity::Must,
+        why,
+        source,
+        when: None,
+    }
 }
+
+pub(super) const fn should(
+    name: &'static str,
+    expr: &'static str,
+    why: &'static str,
+    source: &'static str,
+) -> RuleSpec<Config> {
+    RuleSpec {
+        severity: Severity::Should,
+        ..must(name, expr, why, source)
+    }
+}
+
+const SERVERS: &str = "servers.exists(s, s.declared == 'standby')";
+const SLOTS: &str = "slots.size() > 0";
+const ARCHIVES: &str = "archiver.mode != 'off'";
+/// What a slot holds is told since 13.
+const SLOTS_TELL: &str = "server_version_num >= 130000 && slots.size() > 0";
 
 /// In the order in which they are printed.
 pub const RULES: &[RuleSpec<Config>] = &[
-    // --- servers and replication ---
+    // --- servers ---
+    must(
+        "servers-answer",
+        "servers.all(s, s.connect_error == '')",
+        "every declared server takes connections and lets the probe log in",
+        "definition",
+    ),
+    must(
+        "roles-as-declared",
+        "servers.all(s, s.role == s.declared)",
+        "a standby that accepts writes, or a primary that does not, means a failover or a mistake",
+        "definition",
+    ),
+    must(
+        "one-primary",
+        "split_brain == []",
+        "two servers that accept writes to copies of the same data: one of the histories will be lost",
+        "PostgreSQL documentation, 27.3 Failover",
+    ),
     RuleSpec {
-        name: "servers-answer",
-        expr: "servers.all(s, s.connect_error == '')",
-        applies: None,
-        severity: Severity::Must,
-        why: "every declared server takes connections and lets the probe log in",
-        source: "definition",
-        when: None,
+        applies: Some(SERVERS),
+        ..must(
+            "same-cluster",
+            "servers.all(s, s.system_identifier == system_identifier)",
+            "a standby of another cluster protects other data",
+            "definition",
+        )
     },
     RuleSpec {
-        name: "roles-as-declared",
-        expr: "servers.all(s, s.role == s.declared)",
-        applies: None,
-        severity: Severity::Must,
-        why: "a standby that accepts writes, or a primary that does not, means a failover or a mistake",
-        source: "definition",
-        when: None,
-    },
-    // --- roles, columns, migrations, indexes, queries ---
-    RuleSpec {
-        name: "readers-cannot-write",
-        expr: "readers.all(r, r.exists && r.write_paths == [])",
-        applies: None,
-        severity: Severity::Must,
-        why: "a role for reading that can write, by any path, is one mistake or one break-in away from it",
-        source: "principle of least privilege; PostgreSQL documentation, 5.8 and 22",
-        when: declared("`readers` is declared", |config| !config.readers.is_empty()),
+        applies: Some(SERVERS),
+        ..must(
+            "same-timeline",
+            "servers.all(s, s.timeline == timeline)",
+            "a standby on another timeline follows a history that the primary has left",
+            "PostgreSQL documentation, 26.3.6 Timelines",
+        )
     },
     RuleSpec {
-        name: "readers-call-no-definers",
-        expr: "readers.all(r, r.definer_functions == [])",
-        applies: None,
-        severity: Severity::Should,
-        why: "a SECURITY DEFINER function writes with the rights of its owner, whoever calls it",
-        source: "PostgreSQL documentation, CREATE FUNCTION: writing SECURITY DEFINER functions safely",
-        when: declared("`readers` is declared", |config| !config.readers.is_empty()),
+        applies: Some(SERVERS),
+        ..must(
+            "receiving",
+            "servers.all(s, s.declared == 'primary' || s.receiver == 'streaming')",
+            "a standby that receives nothing falls behind, whatever its clock of the last transaction says",
+            "definition",
+        )
     },
     RuleSpec {
-        name: "audit-on",
-        expr: "audit.preloaded && audit.extension && audit.unlogged_roles == []",
-        applies: None,
-        severity: Severity::Must,
-        why: "pgaudit logs only where it is preloaded, created, and pgaudit.log is not none for whoever logs in",
-        source: "pgaudit documentation, settings",
-        when: declared("`audit = \"pgaudit\"` is declared", |config| {
-            config.audit.is_some()
+        applies: Some("servers.exists(s, s.role == 'standby')"),
+        ..must(
+            "replay-running",
+            "servers.all(s, s.role == 'primary' || s.replay == 'running')",
+            "a standby whose replay is paused shows old data, and takes over late",
+            "PostgreSQL documentation, 9.27.4 Recovery Control Functions",
+        )
+    },
+    RuleSpec {
+        applies: Some(SERVERS),
+        ..must(
+            "replay-lag",
+            "servers.all(s, s.declared == 'primary' || (s.lag_bytes >= 0 && s.lag_bytes < 16777216))",
+            "what was not replayed is lost or missing after a failover; a standby ahead of the primary has another history",
+            "one WAL segment, 16 MiB",
+        )
+    },
+    RuleSpec {
+        applies: Some(SERVERS),
+        ..should(
+            "replay-lag-small",
+            "servers.all(s, s.declared == 'primary' || s.lag_bytes < 1048576)",
+            "a standby that keeps up is less than 1 MiB behind",
+            "practice",
+        )
+    },
+    RuleSpec {
+        applies: Some(SERVERS),
+        ..must(
+            "replay-delay",
+            "servers.all(s, s.declared == 'primary' || s.lag_bytes < 1048576 || s.lag_seconds < 60.0)",
+            "a minute behind with WAL left to replay is a standby that does not keep up",
+            "practice",
+        )
+    },
+    RuleSpec {
+        when: Some(Condition {
+            text: "`plaintext = \"refused\"` is declared",
+            holds: |config| config.plaintext.is_some(),
         }),
+        ..must(
+            "plaintext-refused",
+            "servers.all(s, s.plaintext == 'refused' && s.encrypted)",
+            "with ssl = on alone a client may still speak in the clear; the login over TLS in the same run is the control",
+            "PostgreSQL documentation, 21.1 The pg_hba.conf File",
+        )
     },
+    // --- replication as the primary sees it ---
     RuleSpec {
-        name: "columns-encrypted",
-        expr: "encrypted_columns.all(c, c.exists && c.plaintext == 0)",
-        applies: None,
-        severity: Severity::Must,
-        why: "one readable value in a column that is said to be encrypted is a leak",
-        source: "the declaration",
-        when: declared("`encrypted_columns` is declared", |config| {
-            !config.encrypted_columns.is_empty()
+        when: Some(Condition {
+            text: "`expect_standbys` is declared",
+            holds: |config| !config.expect_standbys.is_empty(),
         }),
+        ..must(
+            "expected-standbys",
+            "expected_standbys.all(s, s.state == 'streaming' && s.lag_bytes < 16777216)",
+            "each declared standby must stream and be less than a WAL segment behind",
+            "definition",
+        )
     },
     RuleSpec {
-        name: "migrations-applied",
-        expr: "migrations.table_exists && migrations.applied.size() > 0 && migrations.missing_heads == [] && migrations.unknown_revisions == []",
-        applies: None,
-        severity: Severity::Must,
-        why: "a program meets another schema than it was written for",
-        source: "Alembic documentation, working with branches",
-        when: declared("`migrations` is declared", |config| {
-            config.migrations.is_some()
+        applies: Some("standbys.size() > 0"),
+        ..should(
+            "standbys-healthy",
+            "standbys.all(s, s.state == 'streaming' && s.lag_bytes < 16777216)",
+            "one that is connected and does not keep up is broken, also where nobody declared it",
+            "one WAL segment, 16 MiB",
+        )
+    },
+    RuleSpec {
+        applies: Some("sync.required > 0"),
+        ..must(
+            "sync-standbys",
+            "sync.present >= sync.required",
+            "with fewer synchronous standbys than a commit needs, every commit hangs",
+            "PostgreSQL documentation, 27.2.8 Synchronous Replication",
+        )
+    },
+    RuleSpec {
+        applies: Some(SLOTS_TELL),
+        ..must(
+            "slots-not-lost",
+            "slots.all(s, s.wal_status != 'lost')",
+            "whoever uses a slot that lost its WAL cannot go on and must be made anew",
+            "PostgreSQL documentation, 54.19 pg_replication_slots",
+        )
+    },
+    RuleSpec {
+        applies: Some(SLOTS_TELL),
+        ..must(
+            "slots-not-piling-up",
+            "slots.all(s, s.active || !(s.wal_status in ['extended', 'unreserved']))",
+            "a slot that nobody uses and that holds more than max_wal_size fills the disk until the primary stops",
+            "PostgreSQL documentation, 54.19 pg_replication_slots",
+        )
+    },
+    RuleSpec {
+        applies: Some(SLOTS),
+        ..should(
+            "slots-used",
+            "slots.all(s, s.active || s.wal_status in ['none', 'lost'] || s.retained_bytes <= 16777216)",
+            "a slot that nobody uses holds WAL for nobody",
+            "one WAL segment, 16 MiB",
+        )
+    },
+    // --- archiver ---
+    RuleSpec {
+        applies: Some(ARCHIVES),
+        ..must(
+            "archiver-works",
+            "archiver.command != 'empty' && !archiver.failing",
+            "WAL that cannot be archived piles up, and the backups end at the last archived segment",
+            "PostgreSQL documentation, 26.3.1 Setting Up WAL Archiving",
+        )
+    },
+    RuleSpec {
+        applies: Some(ARCHIVES),
+        ..must(
+            "archiver-backlog",
+            "archiver.waiting_segments <= 15",
+            "segments that wait are lost with the primary's disk",
+            "practice",
+        )
+    },
+    RuleSpec {
+        applies: Some(ARCHIVES),
+        ..should(
+            "archiver-backlog-small",
+            "archiver.waiting_segments <= 10",
+            "an archiver that keeps up has next to nothing waiting",
+            "practice",
+        )
+    },
+    RuleSpec {
+        when: Some(Condition {
+            text: "`archiving = true` is declared",
+            holds: |config| config.archiving,
         }),
+        ..must(
+            "archiving",
+            "archiver.mode != 'off' && archiver.command == 'set' && !archiver.failing && archiver.progress && archiver.oldest_waiting_seconds < 300.0",
+            "archiving must be on, and what there was to archive must have been archived",
+            "PostgreSQL documentation, 26.3.1 Setting Up WAL Archiving",
+        )
     },
+    // --- load ---
+    must(
+        "connections",
+        "connections.used_percent < 100.0",
+        "the next client is turned away",
+        "PostgreSQL documentation, 20.3 Connections and Authentication",
+    ),
+    should(
+        "connections-headroom",
+        "connections.used_percent < 80.0",
+        "a burst of clients is turned away",
+        "practice",
+    ),
+    should(
+        "prepared-transactions",
+        "transactions.oldest_prepared_seconds < 3600.0",
+        "a prepared transaction that nobody ends keeps its locks, and dead rows, for ever",
+        "PostgreSQL documentation, PREPARE TRANSACTION",
+    ),
+    should(
+        "idle-transactions",
+        "transactions.idle_seconds < 3600.0",
+        "a transaction that its client has forgotten keeps locks, and dead rows",
+        "practice",
+    ),
+    // --- safety of the data ---
+    must(
+        "wraparound",
+        "wraparound.xid_age < 1400000000 && wraparound.mxid_age < 1400000000",
+        "some way further the server stops taking writes",
+        "PostgreSQL documentation, 25.1.5 Preventing Transaction ID Wraparound Failures",
+    ),
+    should(
+        "wraparound-far",
+        "wraparound.xid_age < 1300000000 && wraparound.mxid_age < 1300000000",
+        "vacuum should have frozen old rows long ago",
+        "PostgreSQL documentation, 25.1.5 Preventing Transaction ID Wraparound Failures",
+    ),
+    should(
+        "checksums",
+        "servers.all(s, s.checksums == 'on')",
+        "without data checksums damage on disk is seen only by whoever reads nonsense",
+        "PostgreSQL documentation, 30.2 Data Checksums",
+    ),
     RuleSpec {
-        name: "indexes-valid",
-        expr: "indexes.invalid == []",
-        applies: None,
-        severity: Severity::Must,
-        why: "an invalid index costs every write, serves no read, and if it is unique does not hold",
-        source: "PostgreSQL documentation, CREATE INDEX: building indexes concurrently",
-        when: None,
+        applies: Some("servers.exists(s, s.checksums == 'on')"),
+        ..must(
+            "checksum-failures",
+            "servers.all(s, s.checksums == 'off' || s.checksum_failures == 0)",
+            "a page that fails its checksum is damaged",
+            "PostgreSQL documentation, 28.2.17 pg_stat_database",
+        )
     },
+    // --- settings ---
     RuleSpec {
-        name: "indexes-distinct",
-        expr: "indexes.duplicate == []",
-        applies: None,
-        severity: Severity::Should,
-        why: "the twin of an index costs every write and helps no read",
-        source: "convention",
-        when: None,
-    },
-    RuleSpec {
-        name: "foreign-keys-indexed",
-        expr: "indexes.foreign_keys_without_index == []",
-        applies: None,
-        severity: Severity::Should,
-        why: "without an index each delete of a referenced row reads the whole referencing table",
-        source: "PostgreSQL documentation, 5.5.5",
-        when: declared("`foreign_key_indexes = true` is declared", |config| {
-            config.foreign_key_indexes
+        when: Some(Condition {
+            text: "`settings` is declared",
+            holds: |config| !config.settings.is_empty(),
         }),
+        ..must(
+            "settings",
+            "settings.all(s, s.matches && s.overridden == [])",
+            "each declared setting has its value on every server, for every role and database",
+            "definition",
+        )
     },
     RuleSpec {
-        name: "hba-loads",
-        expr: "hba.all(h, h.errors == [])",
-        applies: None,
-        severity: Severity::Must,
-        why: "with one wrong line in it the file is not loaded, and at the next start neither is the server",
-        source: "PostgreSQL documentation, 20.1",
-        when: declared(RESTRICTED, |config| config.hba.is_some()),
+        when: Some(Condition {
+            text: "`settings` is declared",
+            holds: |config| !config.settings.is_empty(),
+        }),
+        ..should(
+            "pending-restart",
+            "servers.all(s, s.pending_restart == [])",
+            "what is written in the files and waits for a restart surprises at the next one",
+            "PostgreSQL documentation, 54.24 pg_settings",
+        )
     },
-    RuleSpec {
-        name: "hba-no-trust",
-        expr: "hba.all(h, h.lines.all(l, l.connection == 'local' || !(l.method in ['trust', 'ident'])))",
-        applies: None,
-        severity: Severity::Must,
-        why: "over the network, trust and ident let in whoever says a name",
-        source: "PostgreSQL documentation, 20.4 and 20.8",
-        when: declared(RESTRICTED, |config| config.hba.is_some()),
-    },
-    RuleSpec {
-        name: "hba-strong-passwords",
-        expr: "hba.all(h, h.lines.all(l, l.connection == 'local' || !(l.method in ['password', 'md5'])))",
-        applies: None,
-        severity: Severity::Must,
-        why: "password sends the password itself, and md5 what is as good as the password",
-        source: "PostgreSQL documentation, 20.5",
-        when: declared(RESTRICTED, |config| config.hba.is_some()),
-    },
-    RuleSpec {
-        name: "hba-not-open",
-        expr: "hba.all(h, h.lines.all(l, l.method == 'reject' || l.address_bits >= 8))",
-        applies: None,
-        severity: Severity::Must,
-        why: "a database is for the networks of its clients, not for the whole world",
-        source: "convention; no single organisation has more than a /8",
-        when: declared(RESTRICTED, |config| config.hba.is_some()),
-    },
-    RuleSpec {
-        name: "hba-encrypted",
-        expr: "hba.all(h, h.lines.all(l, l.is_loopback || !l.lets_plaintext_in))",
-        applies: None,
-        severity: Severity::Must,
-        why: "a `host` line takes connections without TLS too",
-        source: "PostgreSQL documentation, 20.1",
-        when: declared(RESTRICTED, |config| config.hba.is_some()),
-    },
+    // --- roles, columns, migrations, indexes, hba ---
+    database::READERS_CANNOT_WRITE,
+    database::READERS_CALL_NO_DEFINERS,
+    database::AUDIT_ON,
+    database::COLUMNS_ENCRYPTED,
+    database::MIGRATIONS_APPLIED,
+    database::INDEXES_VALID,
+    database::INDEXES_DISTINCT,
+    database::FOREIGN_KEYS_INDEXED,
+    database::HBA_LOADS,
+    database::HBA_NO_TRUST,
+    database::HBA_STRONG_PASSWORDS,
+    database::HBA_NOT_OPEN,
+    database::HBA_ENCRYPTED,
 ];

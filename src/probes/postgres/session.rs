@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{CancelToken, Client, Error};
+use tokio_postgres::{Client, Error};
 
 use super::config::Target;
 use super::connect::{login, open};
@@ -21,64 +21,30 @@ use crate::probes::Context;
 /// What goes to every statement of a session.
 pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// A login. Dropping it ends the connection.
-pub(super) struct Session {
+/// A logged-in connection. Dropping it ends it.
+pub(super) struct Login {
     client: Client,
-    connection: JoinHandle<()>,
+    connection: Guard,
     read_bytes: Arc<AtomicU64>,
-    deadline: Instant,
-    version_num: i64,
-    /// Behind a pooler that keeps no settings of a session: each statement brings its own.
-    pooled: bool,
-    statement_timeout: Duration,
     encrypted: bool,
 }
 
-impl Drop for Session {
+/// The task that owns the socket: when it is aborted the connection closes, also one that hangs.
+struct Guard(JoinHandle<()>);
+
+impl Drop for Guard {
     fn drop(&mut self) {
-        // The task owns the socket: with it the connection closes at once, also one that hangs.
-        self.connection.abort();
+        self.0.abort();
     }
 }
 
-/// What every session begins with.
-const INTRODUCTION: &str = "select current_setting('server_version_num')::bigint as version_num, \
-     current_setting('default_transaction_read_only') as read_only";
-
-impl Session {
-    /// Logs in, read-only.
-    ///
-    /// # Errors
-    /// Whose fault it is, with the SQLSTATE where the server gave one.
-    pub(super) async fn open(
-        ctx: &Context,
-        target: &Target,
-        deadline: Instant,
-    ) -> Result<Self, Failure> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // The statements go out together, one after the other: one that waits for a lock must leave
-        // time for those behind it.
-        let statement_timeout = (left / 3).max(Duration::from_millis(1));
-        let options = format!(
-            "-c default_transaction_read_only=on -c statement_timeout={} -c lock_timeout={}",
-            statement_timeout.as_millis(),
-            (left / 10).as_millis().max(1),
-        );
-        match Self::start(ctx, target, Some(&options), statement_timeout, deadline).await {
-            Err(refused) if refused.is_about_options() => {
-                Self::start(ctx, target, None, statement_timeout, deadline)
-                    .await
-                    .map_err(Refused::into_failure)
-            }
-            other => other.map_err(Refused::into_failure),
-        }
-    }
-
+impl Login {
+    /// Logs in, with startup options beside the user's own.
     async fn start(
         ctx: &Context,
         target: &Target,
         options: Option<&str>,
-        statement_timeout: Duration,
+        dbname: Option<&str>,
         deadline: Instant,
     ) -> Result<Self, Refused> {
         let begun = Instant::now();
@@ -86,36 +52,133 @@ impl Session {
         ctx.phase("connect", begun.elapsed());
         let (encrypted, read_bytes) = (wire.is_encrypted(), wire.counter());
         let begun = Instant::now();
-        let (client, connection) = log_in(wire, &login(target, options), deadline).await?;
+        let mut config = login(target, options);
+        if let Some(dbname) = dbname {
+            config.dbname(dbname);
+        }
+        let (client, connection) = log_in(wire, &config, deadline).await?;
         ctx.phase("login", begun.elapsed());
-        let mut session = Self {
+        Ok(Self {
             client,
-            connection,
+            connection: Guard(connection),
             read_bytes,
-            deadline,
-            version_num: 0,
-            pooled: options.is_none(),
-            statement_timeout,
             encrypted,
+        })
+    }
+
+    /// Logs in beside a session: at this database, or the target's own. Nothing is set: every
+    /// statement must bring what it needs.
+    ///
+    /// # Errors
+    /// Whose fault it is.
+    pub(super) async fn open(
+        ctx: &Context,
+        target: &Target,
+        dbname: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Self, Failure> {
+        Self::start(ctx, target, None, dbname, deadline)
+            .await
+            .map_err(Refused::into_failure)
+    }
+
+    /// The client.
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Says goodbye, so that the server has ended the session when this returns, or nearly.
+    pub(super) async fn close(self) {
+        const LONGEST: Duration = Duration::from_millis(50);
+        let Self {
+            client,
+            connection: mut guard,
+            ..
+        } = self;
+        // The task ends once nobody can send through it any more.
+        drop(client);
+        timeout(LONGEST, &mut guard.0).await.ok();
+    }
+}
+
+/// A login for reading: every statement is read-only and under a timeout.
+pub(super) struct Session {
+    login: Login,
+    deadline: Instant,
+    version_num: i64,
+    /// Behind a pooler that keeps no settings of a session: each statement brings its own.
+    pooled: bool,
+    statement_timeout: Duration,
+}
+
+/// A startup option that does nothing. A pooler refuses it or swallows it, and then must not be told
+/// settings either: they would stay with the server's connection, which others use next.
+const MARK: &str = "-c probe.session=1";
+/// What every session begins with.
+const INTRODUCTION: &str = "select current_setting('server_version_num')::bigint as version_num, \
+     current_setting('probe.session', true) as mark";
+
+impl Session {
+    /// Logs in before one deadline, for statements that end before another.
+    ///
+    /// # Errors
+    /// Whose fault it is, with the SQLSTATE where the server gave one.
+    pub(super) async fn open(
+        ctx: &Context,
+        target: &Target,
+        login_deadline: Instant,
+        deadline: Instant,
+    ) -> Result<Self, Failure> {
+        let login = match Login::start(ctx, target, Some(MARK), None, login_deadline).await {
+            Err(refused) if refused.is_about_options() => {
+                Login::open(ctx, target, None, login_deadline).await?
+            }
+            other => other.map_err(Refused::into_failure)?,
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut session = Self {
+            login,
+            deadline: login_deadline,
+            version_num: 0,
+            pooled: false,
+            // The statements go out together, one after the other: one that waits for a lock must
+            // leave time for those behind it.
+            statement_timeout: (left / 3).max(Duration::from_millis(1)),
         };
         session.introduce().await?;
+        session.deadline = deadline;
         Ok(session)
     }
 
-    async fn introduce(&mut self) -> Result<(), Refused> {
+    async fn introduce(&mut self) -> Result<(), Failure> {
         let said = first(self.rows(INTRODUCTION, &[]).await);
-        let row = said.map_err(|unknown| {
-            Refused::Other(match unknown.why {
-                UnknownWhy::Denied => Failure::denied(unknown.detail),
-                _ => Failure::target(format!("the first statement: {unknown}")),
-            })
+        let row = said.map_err(failed_statement)?;
+        self.version_num = row.get("version_num").ok().flatten().ok_or_else(|| {
+            Failure::target("the first statement: the server does not tell its version")
         })?;
-        let version: Option<i64> = row.get("version_num").unwrap_or_default();
-        let read_only: Option<String> = row.get("read_only").unwrap_or_default();
-        self.version_num = version.unwrap_or(0);
-        // A pooler may swallow startup options.
-        self.pooled |= read_only.as_deref() != Some("on");
-        Ok(())
+        let mark: Option<String> = row.get("mark").unwrap_or_default();
+        self.pooled = mark.is_none();
+        if self.pooled {
+            return Ok(());
+        }
+        let settings = format!(
+            "set default_transaction_read_only = on; set statement_timeout = {}; set lock_timeout = {}",
+            self.statement_timeout.as_millis(),
+            self.statement_timeout.as_millis().div_ceil(3),
+        );
+        let set = self.login.client().batch_execute(&settings);
+        match timeout_at(self.deadline, set).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(failed_statement(self.explain(&error))),
+            Err(_) => Err(Failure::target(
+                "the first statement: the server did not answer in time",
+            )),
+        }
+    }
+
+    /// Ends it; see [`Login::close`].
+    pub(super) async fn close(self) {
+        self.login.close().await;
     }
 
     /// `server_version_num` of the server itself, such as 150020.
@@ -135,17 +198,12 @@ impl Session {
 
     /// Whether the connection has TLS.
     pub(super) const fn is_encrypted(&self) -> bool {
-        self.encrypted
-    }
-
-    /// Cancels what the session is doing, over a connection of its own.
-    pub(super) fn cancel_token(&self) -> CancelToken {
-        self.client.cancel_token()
+        self.login.encrypted
     }
 
     /// The client, for what [`rows`](Self::rows) cannot say.
     pub(super) const fn client(&self) -> &Client {
-        &self.client
+        self.login.client()
     }
 
     /// Runs one `select` (or `with`, `values`, `table`) in a read-only transaction, in one round
@@ -186,9 +244,9 @@ impl Session {
                 self.statement_timeout.as_millis()
             );
             let (begun, texts, ended) = futures_util::join!(
-                self.client.batch_execute(&begin),
+                self.client().batch_execute(&begin),
                 self.statement(sql, params),
-                self.client.batch_execute("rollback"),
+                self.client().batch_execute("rollback"),
             );
             begun?;
             let texts = texts?;
@@ -207,7 +265,7 @@ impl Session {
 
     async fn statement(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<String>, Error> {
         let params = params.iter().map(|(value, ty)| (*value, ty.clone()));
-        let rows = self.client.query_typed_raw(sql, params).await?;
+        let rows = self.client().query_typed_raw(sql, params).await?;
         rows.and_then(|row| std::future::ready(row.try_get(0)))
             .try_collect()
             .await
@@ -230,10 +288,17 @@ impl Session {
             };
             return unknown(why, detail);
         }
-        if self.read_bytes.load(Ordering::Relaxed) > MAX_READ_BYTES {
+        if self.login.read_bytes.load(Ordering::Relaxed) > MAX_READ_BYTES {
             return unknown(UnknownWhy::TooLarge, TOO_MUCH);
         }
         unknown(UnknownWhy::NotObserved, in_words(error))
+    }
+}
+
+fn failed_statement(unknown: Unknown) -> Failure {
+    match unknown.why {
+        UnknownWhy::Denied => Failure::denied(unknown.detail),
+        _ => Failure::target(format!("the first statement: {unknown}")),
     }
 }
 
@@ -307,7 +372,11 @@ impl Refused {
             Self::Startup(error) => error,
         };
         let Some(db) = error.as_db_error() else {
-            return Failure::target(format!("login: {}", in_words(&error)));
+            let words = in_words(&error);
+            if words.contains("password missing") {
+                return Failure::denied("login: the server asks for a password, and none is given");
+            }
+            return Failure::target(format!("login: {words}"));
         };
         let code = db.code().code();
         let detail = format!("login refused, SQLSTATE {code}: {}", db.message());
