@@ -42,6 +42,24 @@ use revisions::Revisions;
 /// Connections to one server that are open at the same time.
 const MAX_CONNECTIONS_PER_SERVER: usize = 2;
 
+/// The least that a role needs, and what some parameters need beyond that.
+const PRIVILEGES: &str = "no superuser, and nothing that writes:
+
+```sql
+CREATE ROLE probe LOGIN PASSWORD '…';
+GRANT pg_monitor TO probe;
+-- for `migrations`, with USAGE on the schema of the table:
+GRANT SELECT ON alembic_version TO probe;
+-- for `encrypted_columns`, on each of them, with USAGE on the schema of the table:
+GRANT SELECT (email) ON public.users TO probe;
+-- for `hba`, in the database of the connection string of each server:
+GRANT SELECT ON pg_hba_file_rules TO probe;
+GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO probe;
+```
+
+For `queries`, SELECT on what they read and nothing else: what a function does outside of its \
+transaction (over another connection, by a signal, to a file) no rollback undoes";
+
 /// The kind.
 pub struct Postgres {
     config: Config,
@@ -55,7 +73,7 @@ impl ProbeKind for Postgres {
     const INFO: KindInfo = KindInfo {
         name: "postgres",
         summary: "a PostgreSQL primary and its standbys: replication, archiving, safety, readiness",
-        privileges: "CREATE ROLE probe LOGIN PASSWORD '…';\nGRANT pg_monitor TO probe;",
+        privileges: PRIVILEGES,
         effect: Effect::Write,
         side_effects: "at most two connections per server, read-only; with `allow_writes` a row in a table of its own schema, which is removed again",
         example: "primary = \"host=127.0.0.1 port=5432 user=probe password=${env:PGPASSWORD} dbname=app sslmode=verify-full\"\n",
