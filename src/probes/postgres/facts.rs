@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use super::activity::{Connections, Transactions, Wraparound};
 use super::archiver::Archiver;
+use super::canary::Canary;
+use super::pooler::Pooler;
 use super::replication::{ExpectedStandby, Slot, Standby, Sync};
 use super::server::Server;
 use super::settings::Setting;
@@ -43,6 +45,10 @@ pub struct Facts {
     pub wraparound: Wraparound,
     /// Every declared setting on every server.
     pub settings: Vec<Setting>,
+    /// A connection pooler in front of the primary.
+    pub pooler: Pooler,
+    /// A commit of our own.
+    pub canary: Canary,
     // --- roles, columns, migrations, indexes, queries ---
 }
 

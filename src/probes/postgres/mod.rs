@@ -3,6 +3,7 @@
 
 mod activity;
 mod archiver;
+mod canary;
 mod config;
 mod connect;
 mod dsn;
@@ -10,6 +11,7 @@ mod facts;
 mod lsn;
 mod observe;
 mod plaintext;
+mod pooler;
 mod replication;
 mod row;
 mod rules;

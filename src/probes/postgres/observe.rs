@@ -5,11 +5,13 @@ use tokio::time::Instant;
 
 use super::activity::{self, Activity};
 use super::archiver::{self, Archiver};
+use super::canary::{self, Canary};
 use super::config::Target;
 use super::facts::{Facts, Role};
 use super::plaintext;
+use super::pooler::{self, Pooler};
 use super::replication::{self, Replication};
-use super::row::first;
+use super::row::{first, unknown};
 use super::server::{self, Position, Server, position, with};
 use super::session::Session;
 use super::{Postgres, settings};
@@ -64,6 +66,8 @@ async fn ask(
         seen.push((server, position));
     }
     let servers = with_lags(seen, primary.clone()).await;
+    // The second connection to the primary is free again: the plaintext check is over.
+    let (pooler, canary) = second_connection(probe, ctx, primary, deadline).await;
     let own = servers.first();
     Facts {
         server_version_num: fact(own, |server| server.server_version_num.clone()),
@@ -82,8 +86,36 @@ async fn ask(
         transactions: activity.transactions,
         wraparound: activity.wraparound,
         settings,
+        pooler,
+        canary,
         servers,
     }
+}
+
+/// What needs a connection to the primary beside the session, one after the other.
+async fn second_connection(
+    probe: &Postgres,
+    ctx: &Context,
+    primary: Result<&Session, Unknown>,
+    deadline: Instant,
+) -> (Pooler, Canary) {
+    let (session, target) = match (primary, probe.targets.first()) {
+        (Ok(session), Some(target)) => (session, target),
+        (Err(why), _) => return (Pooler::unknown(&why), Canary::unknown(&why)),
+        (_, None) => {
+            let why = unknown(UnknownWhy::NotObserved, "no server is configured");
+            return (Pooler::unknown(&why), Canary::unknown(&why));
+        }
+    };
+    let pooler = pooler::read(ctx, target, session, deadline).await;
+    if !probe.config.allow_writes {
+        let why = unknown(
+            UnknownWhy::NotApplicable,
+            "`allow_writes = true` is not declared",
+        );
+        return (pooler, Canary::unknown(&why));
+    }
+    (pooler, canary::run(ctx, target, session, deadline).await)
 }
 
 async fn one_server(
@@ -158,6 +190,12 @@ async fn with_lags(
                 .clone()
                 .and_then(|replayed| end.clone().map(|end| end.saturating_sub(replayed)));
         }
+    }
+    if let Some((server, position)) = seen.first_mut() {
+        server.lag_bytes = position.replayed.clone().and_then(|_| {
+            let detail = "this server is declared as the primary";
+            Observed::unknown(UnknownWhy::NotApplicable, detail)
+        });
     }
     seen.into_iter().map(|(server, _)| server).collect()
 }

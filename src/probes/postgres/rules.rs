@@ -32,6 +32,10 @@ const fn should(
     }
 }
 
+const WRITES: Condition<Config> = Condition {
+    text: "`allow_writes = true` is declared",
+    holds: |config| config.allow_writes,
+};
 const SERVERS: &str = "servers.exists(s, s.declared == 'standby')";
 const SLOTS: &str = "slots.size() > 0";
 const ARCHIVES: &str = "archiver.mode != 'off'";
@@ -232,7 +236,35 @@ pub const RULES: &[RuleSpec<Config>] = &[
             "PostgreSQL documentation, 26.3.1 Setting Up WAL Archiving",
         )
     },
+    // --- commits ---
+    RuleSpec {
+        when: Some(WRITES),
+        ..must(
+            "commits",
+            "canary.commit == 'confirmed'",
+            "reads still work when commits hang for want of a synchronous standby",
+            "PostgreSQL documentation, 27.2.8 Synchronous Replication",
+        )
+    },
+    RuleSpec {
+        when: Some(WRITES),
+        ..should(
+            "canary-removed",
+            "canary.removed",
+            "the probe leaves nothing behind",
+            "definition",
+        )
+    },
     // --- load ---
+    RuleSpec {
+        applies: Some("pooler.kind != 'none'"),
+        ..should(
+            "pools",
+            "!pooler.pools.exists(p, p.max_wait_seconds >= 1.0)",
+            "clients that wait for a connection of the pool wait beside all the time that queries take",
+            "practice",
+        )
+    },
     must(
         "connections",
         "connections.used_percent < 100.0",
