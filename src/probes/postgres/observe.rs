@@ -242,18 +242,16 @@ pub(super) fn not_seen(failure: &Failure) -> Unknown {
     }
 }
 
-/// Why no server at all could be asked: broken where any is, else refused, else we could not look.
+/// Why nothing was observed: no server could be asked, and for one reason. Where one is broken and
+/// another refused us, each is told of itself.
 fn nothing_seen(sessions: &[Result<Session, Failure>]) -> Option<Failure> {
     let failures: Vec<&Failure> = sessions
         .iter()
         .map(|session| session.as_ref().err())
         .collect::<Option<_>>()?;
-    let worst = [Outcome::TargetError, Outcome::Denied, Outcome::ProbeError]
+    let first = *failures.first()?;
+    let alike = failures
         .iter()
-        .find_map(|outcome| {
-            failures
-                .iter()
-                .find(|failure| failure.outcome() == *outcome)
-        });
-    worst.map(|failure| (*failure).clone())
+        .all(|failure| failure.outcome() == first.outcome());
+    alike.then(|| first.clone())
 }
