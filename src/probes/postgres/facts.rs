@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::activity::{Connections, Transactions, Wraparound};
 use super::archiver::Archiver;
 use super::canary::Canary;
+use super::patroni::Patroni;
 use super::pooler::Pooler;
 use super::replication::{ExpectedStandby, Slot, Standby, Sync};
 use super::server::Server;
@@ -47,6 +48,8 @@ pub struct Facts {
     pub settings: Vec<Setting>,
     /// A connection pooler in front of the primary.
     pub pooler: Pooler,
+    /// What the declared REST APIs of Patroni say.
+    pub patroni: Vec<Patroni>,
     /// A commit of our own.
     pub canary: Canary,
     // --- roles, columns, migrations, indexes, queries ---

@@ -10,6 +10,7 @@ mod dsn;
 mod facts;
 mod lsn;
 mod observe;
+mod patroni;
 mod plaintext;
 mod pooler;
 mod replication;
@@ -23,6 +24,7 @@ mod wire;
 
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
 use crate::evidence::Failure;
+use crate::net::api;
 pub use config::Config;
 use config::Target;
 pub use facts::Facts;
@@ -35,6 +37,7 @@ pub struct Postgres {
     config: Config,
     /// The primary first.
     targets: Vec<Target>,
+    patroni: Vec<patroni::Declared>,
 }
 
 impl ProbeKind for Postgres {
@@ -57,9 +60,14 @@ impl ProbeKind for Postgres {
     fn new(config: Config) -> Result<Self, Vec<ParamError>> {
         let mut errors = Vec::new();
         let targets = config::targets(&config, &mut errors);
+        let patroni = config::patroni(&config, &mut errors);
         config::check(&config, &mut errors);
         if errors.is_empty() {
-            Ok(Self { config, targets })
+            Ok(Self {
+                config,
+                targets,
+                patroni,
+            })
         } else {
             Err(errors)
         }
@@ -79,7 +87,14 @@ impl ProbeKind for Postgres {
     }
 
     fn descriptors(&self) -> usize {
-        self.targets.len() * MAX_CONNECTIONS_PER_SERVER
+        self.targets.len() * MAX_CONNECTIONS_PER_SERVER + self.patroni.len() * api::DESCRIPTORS
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let endpoints = self.patroni.iter();
+        endpoints
+            .flat_map(|declared| declared.endpoint.secrets().to_vec())
+            .collect()
     }
 
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {

@@ -14,7 +14,7 @@ use super::replication::{self, Replication};
 use super::row::{first, unknown};
 use super::server::{self, Position, Server, position, with};
 use super::session::Session;
-use super::{Postgres, settings};
+use super::{Postgres, patroni, settings};
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy};
 use crate::probes::Context;
 
@@ -56,9 +56,15 @@ async fn ask(
         };
         one_server(probe, ctx, target, declared, session.as_ref(), deadline)
     }));
+    let patroni = join_all(
+        probe
+            .patroni
+            .iter()
+            .map(|declared| patroni::read(ctx, declared, deadline)),
+    );
     // The statements of one session go out in this order: what may be slow comes last.
-    let (servers, (replication, archiver, activity)) =
-        futures_util::join!(servers, cluster(primary.clone()));
+    let (servers, (replication, archiver, activity), patroni) =
+        futures_util::join!(servers, cluster(primary.clone()), patroni);
     let mut settings = Vec::new();
     let mut seen = Vec::new();
     for (server, position, own) in servers {
@@ -87,6 +93,7 @@ async fn ask(
         wraparound: activity.wraparound,
         settings,
         pooler,
+        patroni,
         canary,
         servers,
     }

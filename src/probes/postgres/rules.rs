@@ -36,6 +36,10 @@ const WRITES: Condition<Config> = Condition {
     text: "`allow_writes = true` is declared",
     holds: |config| config.allow_writes,
 };
+const PATRONI: Condition<Config> = Condition {
+    text: "`patroni` is declared",
+    holds: |config| !config.patroni.is_empty(),
+};
 const SERVERS: &str = "servers.exists(s, s.declared == 'standby')";
 const SLOTS: &str = "slots.size() > 0";
 const ARCHIVES: &str = "archiver.mode != 'off'";
@@ -194,6 +198,33 @@ pub const RULES: &[RuleSpec<Config>] = &[
             "slots.all(s, s.active || s.wal_status in ['none', 'lost'] || s.retained_bytes <= 16777216)",
             "a slot that nobody uses holds WAL for nobody",
             "one WAL segment, 16 MiB",
+        )
+    },
+    RuleSpec {
+        when: Some(PATRONI),
+        ..must(
+            "patroni-cluster",
+            "patroni.all(p, p.error == '' && p.leader != '' && p.members.all(m, m.state in ['running', 'streaming', 'in archive recovery']))",
+            "one leader, and every member at work, is what a failover needs",
+            "Patroni documentation, REST API, GET /cluster",
+        )
+    },
+    RuleSpec {
+        when: Some(PATRONI),
+        ..must(
+            "patroni-agrees",
+            "patroni.all(p, p.leader == patroni[0].leader)",
+            "members that name different leaders have lost sight of each other",
+            "definition",
+        )
+    },
+    RuleSpec {
+        when: Some(PATRONI),
+        ..should(
+            "patroni-not-paused",
+            "patroni.all(p, !p.paused)",
+            "while it is paused nobody takes over",
+            "Patroni documentation, Pause/Resume mode",
         )
     },
     // --- archiver ---
