@@ -6,6 +6,7 @@ pub mod certs;
 mod direct;
 mod hostile;
 mod nginx;
+pub mod patroni;
 pub mod pgbouncer;
 pub mod postgres;
 mod process;

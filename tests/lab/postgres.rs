@@ -336,7 +336,7 @@ fn template(no_checksums: bool) -> &'static Path {
         .path()
 }
 
-fn bin(program: &str) -> PathBuf {
+pub(super) fn bin(program: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten();

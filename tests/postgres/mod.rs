@@ -3,6 +3,7 @@
 mod archiver;
 mod cluster;
 mod login;
+mod patroni;
 mod pooler;
 mod replication;
 mod settings;
