@@ -6,9 +6,12 @@ pub mod certs;
 mod direct;
 mod hostile;
 mod nginx;
+pub mod patroni;
+pub mod pgbouncer;
 pub mod postgres;
 mod process;
 mod run;
+mod scripted;
 
 pub use bind::{Bind, Signed, Unbound, Zone};
 pub use direct::{Attempt, attempt, wrong_params};
@@ -16,3 +19,4 @@ pub use hostile::Hostile;
 pub use nginx::Nginx;
 pub use process::{Server, free_port, require};
 pub use run::{Run, Verdict};
+pub use scripted::{Reply, Scripted};

@@ -178,9 +178,11 @@ impl Postgres {
         self.server.as_ref().map(Server::log).unwrap_or_default()
     }
 
-    /// The process id of the postmaster.
-    pub fn pid(&self) -> u32 {
-        self.server.as_ref().map_or(0, Server::pid)
+    /// Sends the postmaster a signal, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        if let Some(server) = &self.server {
+            server.signal(name);
+        }
     }
 
     /// Runs SQL in `app` as superuser; the output without headers, columns separated by `|`.
@@ -334,7 +336,7 @@ fn template(no_checksums: bool) -> &'static Path {
         .path()
 }
 
-fn bin(program: &str) -> PathBuf {
+pub(super) fn bin(program: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten();
@@ -351,7 +353,7 @@ fn is_root() -> bool {
 }
 
 /// PostgreSQL refuses to run as root.
-fn as_owner_args() -> Vec<&'static str> {
+pub(super) fn as_owner_args() -> Vec<&'static str> {
     if is_root() {
         vec!["--reuid=postgres", "--regid=postgres", "--init-groups"]
     } else {
@@ -374,13 +376,13 @@ fn run_as_owner(dir: &Path, program: &str, args: &[&str]) {
     );
 }
 
-fn owned_dir() -> TempDir {
+pub(super) fn owned_dir() -> TempDir {
     let dir = TempDir::new().expect("temporary directory");
     own(dir.path());
     dir
 }
 
-fn own(path: &Path) {
+pub(super) fn own(path: &Path) {
     if is_root() {
         let status = Command::new(require("chown"))
             .args(["postgres:postgres", text(path)])

@@ -1,14 +1,20 @@
 //! The `postgres` kind on real servers: each rule with its fault, and with the fault removed.
 
+mod archiver;
 mod audit;
 mod cluster;
 mod columns;
 mod database;
 mod hba;
 mod indexes;
+mod login;
 mod migrations;
+mod patroni;
+mod pooler;
 mod queries;
+mod replication;
 mod roles;
+mod settings;
 
 use crate::lab::postgres::{Postgres, authority};
 use crate::lab::{Run, Verdict};
@@ -25,8 +31,13 @@ fn probe_dsn(dsn: &str, params: &str) -> Verdict {
 
 /// The same, not started yet.
 fn run(dsn: &str, params: &str) -> Run {
+    run_with(dsn, params, "10s")
+}
+
+/// The same with another timeout.
+fn run_with(dsn: &str, params: &str, timeout: &str) -> Run {
     let config = format!(
-        "[[probe]]\nid = \"db\"\nkind = \"postgres\"\nprimary = {dsn:?}\nca_file = \"ca.pem\"\ntimeout = \"10s\"\n{params}\n"
+        "[[probe]]\nid = \"db\"\nkind = \"postgres\"\nprimary = {dsn:?}\nca_file = \"ca.pem\"\ntimeout = {timeout:?}\n{params}\n"
     );
     Run::with_config(&config).file("ca.pem", authority().pem())
 }
@@ -61,4 +72,11 @@ fn reason(verdict: &Verdict, rule: &str) -> String {
         .as_str()
         .unwrap_or_default()
         .to_owned()
+}
+
+/// A file with the CA, for parameters that name one.
+fn ca_file(postgres: &Postgres) -> String {
+    let path = postgres.dir().join("ca.pem");
+    std::fs::write(&path, authority().pem()).expect("write the CA");
+    path.display().to_string()
 }

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::dsn::{Dsn, SslMode};
+use super::patroni::Declared;
+use crate::net::api::{Endpoint, EndpointParams};
 use crate::net::{Roots, TlsProfile, load_roots};
 use crate::params::{DsnText, FilePath, UrlText};
 use crate::probes::ParamError;
@@ -164,6 +166,33 @@ fn target(text: &str, roots: Option<&Roots>) -> Result<Target, String> {
         ..TlsProfile::default()
     };
     Ok(Target { dsn, sslmode, tls })
+}
+
+/// The REST APIs of Patroni.
+pub(super) fn patroni(config: &Config, errors: &mut Vec<ParamError>) -> Vec<Declared> {
+    let mut declared = Vec::new();
+    for (at, url) in config.patroni.iter().enumerate() {
+        let endpoint = Endpoint::new(&EndpointParams {
+            url,
+            auth: None,
+            ca_file: config.ca_file.as_ref(),
+            max_body_bytes: Some(1 << 20),
+        });
+        match endpoint {
+            Ok(endpoint) => declared.push(Declared {
+                url: endpoint.target(),
+                endpoint,
+            }),
+            // A bad `ca_file` is told of once, where it stands.
+            Err(problems) => errors.extend(
+                problems
+                    .into_iter()
+                    .filter(|problem| problem.param == "url")
+                    .map(|problem| ParamError::new(format!("patroni.{at}"), problem.message)),
+            ),
+        }
+    }
+    declared
 }
 
 /// The parameters that need no server and no file.

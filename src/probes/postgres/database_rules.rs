@@ -7,12 +7,10 @@ use crate::probes::{Condition, RuleSpec};
 const fn where_declared(
     text: &'static str,
     holds: fn(&Config) -> bool,
-    rule: RuleSpec<Config>,
+    mut rule: RuleSpec<Config>,
 ) -> RuleSpec<Config> {
-    RuleSpec {
-        when: Some(Condition { text, holds }),
-        ..rule
-    }
+    rule.when = Some(Condition { text, holds });
+    rule
 }
 
 const RESTRICTED: &str = "`hba = \"restricted\"` is declared";

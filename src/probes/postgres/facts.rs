@@ -8,10 +8,13 @@ use serde::Serialize;
 use super::activity::{Connections, Transactions, Wraparound};
 use super::archiver::Archiver;
 use super::audit::Audit;
+use super::canary::Canary;
 use super::columns::EncryptedColumn;
 use super::hba::Hba;
 use super::indexes::Indexes;
 use super::migrations::Migrations;
+use super::patroni::Patroni;
+use super::pooler::Pooler;
 use super::privileges::Reader;
 use super::queries::Query;
 use super::replication::{ExpectedStandby, Slot, Standby, Sync};
@@ -52,6 +55,12 @@ pub struct Facts {
     pub wraparound: Wraparound,
     /// Every declared setting on every server.
     pub settings: Vec<Setting>,
+    /// A connection pooler in front of the primary.
+    pub pooler: Pooler,
+    /// What the declared REST APIs of Patroni say.
+    pub patroni: Vec<Patroni>,
+    /// A commit of our own.
+    pub canary: Canary,
     // --- roles, columns, migrations, indexes, queries ---
     /// The roles that `readers` names, and what they could write.
     pub readers: Observed<Vec<Reader>>,

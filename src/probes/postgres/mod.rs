@@ -4,6 +4,7 @@
 mod activity;
 mod archiver;
 mod audit;
+mod canary;
 mod columns;
 mod config;
 mod connect;
@@ -17,7 +18,9 @@ mod indexes;
 mod lsn;
 mod migrations;
 mod observe;
+mod patroni;
 mod plaintext;
+mod pooler;
 mod privileges;
 mod python;
 mod queries;
@@ -34,6 +37,7 @@ mod wire;
 
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
 use crate::evidence::Failure;
+use crate::net::api;
 pub use config::Config;
 use config::Target;
 pub use facts::Facts;
@@ -67,6 +71,7 @@ pub struct Postgres {
     targets: Vec<Target>,
     /// The migrations that the database must be at.
     revisions: Option<Revisions>,
+    patroni: Vec<patroni::Declared>,
 }
 
 impl ProbeKind for Postgres {
@@ -89,6 +94,7 @@ impl ProbeKind for Postgres {
     fn new(config: Config) -> Result<Self, Vec<ParamError>> {
         let mut errors = Vec::new();
         let targets = config::targets(&config, &mut errors);
+        let patroni = config::patroni(&config, &mut errors);
         config::check(&config, &mut errors);
         database::check(&config, &mut errors);
         let revisions = database::revisions(&config, &mut errors);
@@ -97,6 +103,7 @@ impl ProbeKind for Postgres {
                 config,
                 targets,
                 revisions,
+                patroni,
             })
         } else {
             Err(errors)
@@ -117,7 +124,14 @@ impl ProbeKind for Postgres {
     }
 
     fn descriptors(&self) -> usize {
-        self.targets.len() * MAX_CONNECTIONS_PER_SERVER
+        self.targets.len() * MAX_CONNECTIONS_PER_SERVER + self.patroni.len() * api::DESCRIPTORS
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let endpoints = self.patroni.iter();
+        endpoints
+            .flat_map(|declared| declared.endpoint.secrets().to_vec())
+            .collect()
     }
 
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {

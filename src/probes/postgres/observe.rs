@@ -5,15 +5,17 @@ use tokio::time::Instant;
 
 use super::activity::{self, Activity};
 use super::archiver::{self, Archiver};
+use super::canary::{self, Canary};
 use super::config::Target;
 use super::facts::{Facts, Role};
 use super::hba;
 use super::plaintext;
+use super::pooler::{self, Pooler};
 use super::replication::{self, Replication};
-use super::row::first;
+use super::row::{first, unknown};
 use super::server::{self, Position, Server, position, with};
 use super::session::Session;
-use super::{Postgres, database, settings};
+use super::{Postgres, database, patroni, settings};
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy};
 use crate::probes::Context;
 
@@ -30,7 +32,8 @@ pub(super) async fn observe(probe: &Postgres, ctx: &Context) -> Result<Facts, Fa
     if let Some(failure) = nothing_seen(&sessions) {
         return Err(failure);
     }
-    let facts = ask(probe, ctx, &sessions, deadline).await;
+    // Boxed: it holds what is asked of all servers at once.
+    let facts = Box::pin(ask(probe, ctx, &sessions, deadline)).await;
     join_all(sessions.into_iter().flatten().map(Session::close)).await;
     Ok(facts)
 }
@@ -55,13 +58,20 @@ async fn ask(
         };
         one_server(probe, ctx, target, declared, session.as_ref(), deadline)
     }));
+    let patroni = join_all(
+        probe
+            .patroni
+            .iter()
+            .map(|declared| patroni::read(ctx, declared, deadline)),
+    );
     // The statements of one session go out in this order: what may be slow comes last.
     let config = &probe.config;
-    let (servers, (replication, archiver, activity), database, hba) = futures_util::join!(
+    let (servers, (replication, archiver, activity), database, hba, patroni) = futures_util::join!(
         servers,
         cluster(primary.clone()),
         database::read(primary.as_ref().copied(), config, probe.revisions.as_ref()),
         hba::files(probe, sessions),
+        patroni,
     );
     let mut settings = Vec::new();
     let mut seen = Vec::new();
@@ -70,7 +80,11 @@ async fn ask(
         seen.push((server, position));
     }
     let servers = with_lags(seen, primary.clone()).await;
-    let queries = database::queries(primary.as_ref().copied(), config).await;
+    // The second connection to the primary is free again: the plaintext check is over.
+    let (queries, (pooler, canary)) = futures_util::join!(
+        database::queries(primary.as_ref().copied(), config),
+        second_connection(probe, ctx, primary.clone(), deadline),
+    );
     let own = servers.first();
     Facts {
         server_version_num: fact(own, |server| server.server_version_num.clone()),
@@ -89,6 +103,9 @@ async fn ask(
         transactions: activity.transactions,
         wraparound: activity.wraparound,
         settings,
+        pooler,
+        patroni,
+        canary,
         servers,
         readers: database.readers,
         audit: database.audit,
@@ -98,6 +115,32 @@ async fn ask(
         queries,
         hba,
     }
+}
+
+/// What needs a connection to the primary beside the session, one after the other.
+async fn second_connection(
+    probe: &Postgres,
+    ctx: &Context,
+    primary: Result<&Session, Unknown>,
+    deadline: Instant,
+) -> (Pooler, Canary) {
+    let (session, target) = match (primary, probe.targets.first()) {
+        (Ok(session), Some(target)) => (session, target),
+        (Err(why), _) => return (Pooler::unknown(&why), Canary::unknown(&why)),
+        (_, None) => {
+            let why = unknown(UnknownWhy::NotObserved, "no server is configured");
+            return (Pooler::unknown(&why), Canary::unknown(&why));
+        }
+    };
+    let pooler = pooler::read(ctx, target, session, deadline).await;
+    if !probe.config.allow_writes {
+        let why = unknown(
+            UnknownWhy::NotApplicable,
+            "`allow_writes = true` is not declared",
+        );
+        return (pooler, Canary::unknown(&why));
+    }
+    (pooler, canary::run(ctx, target, session, deadline).await)
 }
 
 async fn one_server(
@@ -173,6 +216,12 @@ async fn with_lags(
                 .and_then(|replayed| end.clone().map(|end| end.saturating_sub(replayed)));
         }
     }
+    if let Some((server, position)) = seen.first_mut() {
+        server.lag_bytes = position.replayed.clone().and_then(|_| {
+            let detail = "this server is declared as the primary";
+            Observed::unknown(UnknownWhy::NotApplicable, detail)
+        });
+    }
     seen.into_iter().map(|(server, _)| server).collect()
 }
 
@@ -218,18 +267,16 @@ pub(super) fn not_seen(failure: &Failure) -> Unknown {
     }
 }
 
-/// Why no server at all could be asked: broken where any is, else refused, else we could not look.
+/// Why nothing was observed: no server could be asked, and for one reason. Where one is broken and
+/// another refused us, each is told of itself.
 fn nothing_seen(sessions: &[Result<Session, Failure>]) -> Option<Failure> {
     let failures: Vec<&Failure> = sessions
         .iter()
         .map(|session| session.as_ref().err())
         .collect::<Option<_>>()?;
-    let worst = [Outcome::TargetError, Outcome::Denied, Outcome::ProbeError]
+    let first = *failures.first()?;
+    let alike = failures
         .iter()
-        .find_map(|outcome| {
-            failures
-                .iter()
-                .find(|failure| failure.outcome() == *outcome)
-        });
-    worst.map(|failure| (*failure).clone())
+        .all(|failure| failure.outcome() == first.outcome());
+    alike.then(|| first.clone())
 }

@@ -59,8 +59,8 @@ fn literal(value: &[Token]) -> Assigned {
     let value = without_parentheses(value);
     match value {
         [Token::Name(name)] if name == "None" => Assigned::Nothing,
-        [Token::Symbol('['), items @ .., Token::Symbol(']')] => texts(items),
-        [Token::Symbol('('), items @ .., Token::Symbol(')')] => texts(items),
+        [Token::Symbol('['), items @ .., Token::Symbol(']')]
+        | [Token::Symbol('('), items @ .., Token::Symbol(')')] => texts(items),
         _ if value.contains(&Token::Symbol(',')) => texts(value),
         _ => text(value).map_or(Assigned::Other, Assigned::Text),
     }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::row::{Row, first};
+use super::row::{Row, first, unknown};
 use super::server::NEEDS_MONITOR;
 use super::session::Session;
 use crate::evidence::{Observed, Unknown, UnknownWhy};
@@ -115,7 +115,7 @@ fn standbys_sql() -> String {
           extract(epoch from clock_timestamp() - r.reply_time)::float8 as reply_age
         from pg_stat_replication r left join pg_replication_slots s on s.active_pid = r.pid, {NOW}
         where r.state is null or r.state not in ('startup', 'backup')
-        order by r.application_name, r.pid limit 1000"
+        order by r.application_name, r.pid"
     )
 }
 
@@ -128,7 +128,7 @@ fn slots_sql(version: i64) -> String {
     format!(
         "select slot_name as slot, slot_type as kind, active, {since_13},
           pg_wal_lsn_diff(now.lsn, restart_lsn)::bigint as retained
-        from pg_replication_slots, {NOW} order by slot_name limit 1000"
+        from pg_replication_slots, {NOW} order by slot_name"
     )
 }
 
@@ -204,8 +204,15 @@ fn list<T>(
     rows: Result<Vec<Row>, Unknown>,
     f: impl Fn(&Row) -> Result<T, Unknown>,
 ) -> Observed<Vec<T>> {
-    rows.and_then(|rows| rows.iter().map(f).collect())
-        .map_or_else(Observed::Unknown, Observed::Value)
+    /// A server with more of them than this is none.
+    const MOST: usize = 10_000;
+    rows.and_then(|rows| {
+        if rows.len() > MOST {
+            return Err(unknown(UnknownWhy::TooLarge, format!("more than {MOST}")));
+        }
+        rows.iter().map(f).collect()
+    })
+    .map_or_else(Observed::Unknown, Observed::Value)
 }
 
 fn standby(row: &Row) -> Result<Standby, Unknown> {

@@ -33,6 +33,14 @@ pub(super) const fn should(
     }
 }
 
+const WRITES: Condition<Config> = Condition {
+    text: "`allow_writes = true` is declared",
+    holds: |config| config.allow_writes,
+};
+const PATRONI: Condition<Config> = Condition {
+    text: "`patroni` is declared",
+    holds: |config| !config.patroni.is_empty(),
+};
 const SERVERS: &str = "servers.exists(s, s.declared == 'standby')";
 const SLOTS: &str = "slots.size() > 0";
 const ARCHIVES: &str = "archiver.mode != 'off'";
@@ -193,6 +201,33 @@ pub const RULES: &[RuleSpec<Config>] = &[
             "one WAL segment, 16 MiB",
         )
     },
+    RuleSpec {
+        when: Some(PATRONI),
+        ..must(
+            "patroni-cluster",
+            "patroni.all(p, p.error == '' && p.leader != '' && p.members.all(m, m.state in ['running', 'streaming', 'in archive recovery']))",
+            "one leader, and every member at work, is what a failover needs",
+            "Patroni documentation, REST API, GET /cluster",
+        )
+    },
+    RuleSpec {
+        when: Some(PATRONI),
+        ..must(
+            "patroni-agrees",
+            "patroni.all(p, p.leader == patroni[0].leader)",
+            "members that name different leaders have lost sight of each other",
+            "definition",
+        )
+    },
+    RuleSpec {
+        when: Some(PATRONI),
+        ..should(
+            "patroni-not-paused",
+            "patroni.all(p, !p.paused)",
+            "while it is paused nobody takes over",
+            "Patroni documentation, Pause/Resume mode",
+        )
+    },
     // --- archiver ---
     RuleSpec {
         applies: Some(ARCHIVES),
@@ -233,7 +268,35 @@ pub const RULES: &[RuleSpec<Config>] = &[
             "PostgreSQL documentation, 26.3.1 Setting Up WAL Archiving",
         )
     },
+    // --- commits ---
+    RuleSpec {
+        when: Some(WRITES),
+        ..must(
+            "commits",
+            "canary.commit == 'confirmed'",
+            "reads still work when commits hang for want of a synchronous standby",
+            "PostgreSQL documentation, 27.2.8 Synchronous Replication",
+        )
+    },
+    RuleSpec {
+        when: Some(WRITES),
+        ..should(
+            "canary-removed",
+            "canary.removed",
+            "the probe leaves nothing behind",
+            "definition",
+        )
+    },
     // --- load ---
+    RuleSpec {
+        applies: Some("pooler.kind != 'none'"),
+        ..should(
+            "pools",
+            "!pooler.pools.exists(p, p.max_wait_seconds >= 1.0)",
+            "clients that wait for a connection of the pool wait beside all the time that queries take",
+            "practice",
+        )
+    },
     must(
         "connections",
         "connections.used_percent < 100.0",

@@ -7,7 +7,7 @@ use super::config::Target;
 use super::facts::{Role, Switch};
 use super::lsn;
 use super::plaintext::Plain;
-use super::row::{Row, first, unknown};
+use super::row::{Row, first};
 use super::session::Session;
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy};
 
@@ -97,7 +97,10 @@ const IDENTITY: &str = "select system_identifier::text as identifier from pg_con
 const RECEIVER: &str = "select status, received_tli,
   extract(epoch from clock_timestamp() - last_msg_receipt_time)::float8 as silent_seconds
   from pg_stat_wal_receiver";
-const PENDING: &str = "select name from pg_settings where pending_restart order by name";
+const PENDING: &str =
+    "select pg_has_role(current_user, 'pg_read_all_settings', 'USAGE') as complete,
+  coalesce(json_agg(name order by name) filter (where pending_restart), '[]') as names
+  from pg_settings";
 
 /// Where replay stands; `pause` is what the version has to say that it is paused.
 fn replay_sql(version: i64) -> String {
@@ -125,7 +128,7 @@ pub(super) async fn read(
         Err(failure) => return unreachable_server(name, declared, failure),
     };
     let replay_sql = replay_sql(session.version_num());
-    let (basics, identity, receiver, replay, pending) = futures_util::join!(
+    let (basics, identity, receiver, replay, pending_rows) = futures_util::join!(
         session.rows(BASICS, &[]),
         session.rows(IDENTITY, &[]),
         session.rows(RECEIVER, &[]),
@@ -158,7 +161,7 @@ pub(super) async fn read(
             let off = "data checksums are off on this server";
             row.or_unknown("checksum_failures", UnknownWhy::NotApplicable, off)
         }),
-        pending_restart: names(pending),
+        pending_restart: with(&first(pending_rows), pending),
         plaintext: Observed::unknown(UnknownWhy::NotObserved, "not asked"),
         role,
     };
@@ -281,16 +284,18 @@ pub(super) fn position(text: &str) -> Observed<i64> {
     )
 }
 
-fn names(rows: Result<Vec<Row>, Unknown>) -> Observed<Vec<String>> {
-    let names: Result<Vec<String>, Unknown> = rows.and_then(|rows| {
-        rows.iter()
-            .map(|row| {
-                row.get("name")?
-                    .ok_or_else(|| unknown(UnknownWhy::Unparseable, "a setting without a name"))
-            })
-            .collect()
-    });
-    names.map_or_else(Observed::Unknown, Observed::Value)
+/// Without the grant some settings are hidden: then an empty list shows nothing.
+fn pending(row: &Row) -> Observed<Vec<String>> {
+    let complete: Observed<bool> = row.must("complete");
+    let names: Observed<Vec<String>> = row.must("names");
+    match (complete, names) {
+        (Observed::Value(false), Observed::Value(names)) if names.is_empty() => Observed::unknown(
+            UnknownWhy::Denied,
+            "some settings are hidden; needs: GRANT pg_read_all_settings (part of pg_monitor) TO the role of the probe",
+        ),
+        (Observed::Unknown(unknown), _) => Observed::Unknown(unknown),
+        (_, names) => names,
+    }
 }
 
 fn switch(text: &str) -> Switch {

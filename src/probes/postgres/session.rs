@@ -315,7 +315,7 @@ fn is_missing(code: &SqlState) -> bool {
 }
 
 /// An error with its causes; the library's own text leaves them out.
-fn in_words(error: &Error) -> String {
+pub(super) fn in_words(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

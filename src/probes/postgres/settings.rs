@@ -38,7 +38,7 @@ const OVERRIDES: &str = "select lower(split_part(c.item, '=', 1)) as name,
     concat_ws(', ', 'role ' || r.rolname, 'database ' || d.datname) as subject
   from pg_db_role_setting s cross join lateral unnest(s.setconfig) c (item)
     left join pg_roles r on r.oid = s.setrole left join pg_database d on d.oid = s.setdatabase
-  where lower(split_part(c.item, '=', 1)) = any($1) order by 3, 1 limit 10000";
+  where lower(split_part(c.item, '=', 1)) = any($1) order by 3, 1";
 
 /// Asks one server.
 pub(super) async fn read(
