@@ -1,11 +1,19 @@
 //! The `postgres` kind on real servers: each rule with its fault, and with the fault removed.
 
 mod archiver;
+mod audit;
 mod cluster;
+mod columns;
+mod database;
+mod hba;
+mod indexes;
 mod login;
+mod migrations;
 mod patroni;
 mod pooler;
+mod queries;
 mod replication;
+mod roles;
 mod settings;
 
 use crate::lab::postgres::{Postgres, authority};

@@ -84,6 +84,11 @@ pub struct Config {
     pub(super) encrypted_columns: Vec<String>,
     /// An Alembic `versions` directory whose heads must be those of the database.
     pub(super) migrations: Option<FilePath>,
+    /// The version table of Alembic, as `schema.table` or `table`. Without it `alembic_version`.
+    pub(super) migrations_table: Option<String>,
+    /// Whether foreign keys are to have an index on their columns.
+    #[serde(default)]
+    pub(super) foreign_key_indexes: bool,
     /// Settings and the values they must have on every server; units are normalised.
     #[serde(default)]
     pub(super) settings: BTreeMap<String, SettingValue>,
@@ -94,7 +99,7 @@ pub struct Config {
     pub(super) max_rows: Option<u32>,
     /// The most bytes of one query's rows; one with more is unknown. Without it 1 MiB.
     pub(super) max_bytes: Option<u32>,
-    /// What `pg_hba.conf` of the primary is to be.
+    /// What `pg_hba.conf` of every server is to be.
     pub(super) hba: Option<Hba>,
     /// The REST API of each Patroni member, such as `http://10.0.0.5:8008`.
     #[serde(default)]

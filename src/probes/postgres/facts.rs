@@ -1,13 +1,22 @@
 //! The facts of the `postgres` kind.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::activity::{Connections, Transactions, Wraparound};
 use super::archiver::Archiver;
+use super::audit::Audit;
 use super::canary::Canary;
+use super::columns::EncryptedColumn;
+use super::hba::Hba;
+use super::indexes::Indexes;
+use super::migrations::Migrations;
 use super::patroni::Patroni;
 use super::pooler::Pooler;
+use super::privileges::Reader;
+use super::queries::Query;
 use super::replication::{ExpectedStandby, Slot, Standby, Sync};
 use super::server::Server;
 use super::settings::Setting;
@@ -53,6 +62,20 @@ pub struct Facts {
     /// A commit of our own.
     pub canary: Canary,
     // --- roles, columns, migrations, indexes, queries ---
+    /// The roles that `readers` names, and what they could write.
+    pub readers: Observed<Vec<Reader>>,
+    /// With `audit = "pgaudit"`: what pgaudit does.
+    pub audit: Observed<Audit>,
+    /// The columns that `encrypted_columns` names, and what their values look like.
+    pub encrypted_columns: Observed<Vec<EncryptedColumn>>,
+    /// With `migrations`: the heads of the directory and the revisions of the database.
+    pub migrations: Observed<Migrations>,
+    /// The indexes of the database of the connection string.
+    pub indexes: Observed<Indexes>,
+    /// What the SQL of `queries` gave, by name.
+    pub queries: BTreeMap<String, Query>,
+    /// With `hba = "restricted"`: `pg_hba.conf` of every server.
+    pub hba: Observed<Vec<Hba>>,
 }
 
 /// What a server is, or is declared as.

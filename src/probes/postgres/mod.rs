@@ -3,22 +3,35 @@
 
 mod activity;
 mod archiver;
+mod audit;
 mod canary;
+mod columns;
 mod config;
 mod connect;
+mod database;
+mod database_rules;
 mod dsn;
 mod facts;
+mod hba;
+mod hba_match;
+mod indexes;
 mod lsn;
+mod migrations;
 mod observe;
 mod patroni;
 mod plaintext;
 mod pooler;
+mod privileges;
+mod python;
+mod queries;
 mod replication;
+mod revisions;
 mod row;
 mod rules;
 mod server;
 mod session;
 mod settings;
+mod sql;
 mod units;
 mod wire;
 
@@ -28,6 +41,7 @@ use crate::net::api;
 pub use config::Config;
 use config::Target;
 pub use facts::Facts;
+use revisions::Revisions;
 
 /// Connections to one server that are open at the same time.
 const MAX_CONNECTIONS_PER_SERVER: usize = 2;
@@ -38,6 +52,8 @@ pub struct Postgres {
     /// The primary first.
     targets: Vec<Target>,
     patroni: Vec<patroni::Declared>,
+    /// The migrations that the database must be at.
+    revisions: Option<Revisions>,
 }
 
 impl ProbeKind for Postgres {
@@ -62,11 +78,14 @@ impl ProbeKind for Postgres {
         let targets = config::targets(&config, &mut errors);
         let patroni = config::patroni(&config, &mut errors);
         config::check(&config, &mut errors);
+        database::check(&config, &mut errors);
+        let revisions = database::revisions(&config, &mut errors);
         if errors.is_empty() {
             Ok(Self {
                 config,
                 targets,
                 patroni,
+                revisions,
             })
         } else {
             Err(errors)

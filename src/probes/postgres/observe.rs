@@ -8,13 +8,14 @@ use super::archiver::{self, Archiver};
 use super::canary::{self, Canary};
 use super::config::Target;
 use super::facts::{Facts, Role};
+use super::hba;
 use super::plaintext;
 use super::pooler::{self, Pooler};
 use super::replication::{self, Replication};
 use super::row::{first, unknown};
 use super::server::{self, Position, Server, position, with};
 use super::session::Session;
-use super::{Postgres, patroni, settings};
+use super::{Postgres, database, patroni, settings};
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy};
 use crate::probes::Context;
 
@@ -63,8 +64,14 @@ async fn ask(
             .map(|declared| patroni::read(ctx, declared, deadline)),
     );
     // The statements of one session go out in this order: what may be slow comes last.
-    let (servers, (replication, archiver, activity), patroni) =
-        futures_util::join!(servers, cluster(primary.clone()), patroni);
+    let config = &probe.config;
+    let (servers, (replication, archiver, activity), database, hba, patroni) = futures_util::join!(
+        servers,
+        cluster(primary.clone()),
+        database::read(primary.as_ref().copied(), config, probe.revisions.as_ref()),
+        hba::files(probe, sessions),
+        patroni,
+    );
     let mut settings = Vec::new();
     let mut seen = Vec::new();
     for (server, position, own) in servers {
@@ -73,7 +80,8 @@ async fn ask(
     }
     let servers = with_lags(seen, primary.clone()).await;
     // The second connection to the primary is free again: the plaintext check is over.
-    let (pooler, canary) = second_connection(probe, ctx, primary, deadline).await;
+    let (pooler, canary) = second_connection(probe, ctx, primary.clone(), deadline).await;
+    let queries = database::queries(primary.as_ref().copied(), config).await;
     let own = servers.first();
     Facts {
         server_version_num: fact(own, |server| server.server_version_num.clone()),
@@ -96,6 +104,13 @@ async fn ask(
         patroni,
         canary,
         servers,
+        readers: database.readers,
+        audit: database.audit,
+        encrypted_columns: database.encrypted_columns,
+        migrations: database.migrations,
+        indexes: database.indexes,
+        queries,
+        hba,
     }
 }
 

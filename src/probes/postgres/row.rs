@@ -67,6 +67,11 @@ impl Row {
         }
     }
 
+    /// Text for a name in a list; empty where there is none.
+    pub(super) fn shown(&self, column: &str) -> String {
+        self.get(column).ok().flatten().unwrap_or_default()
+    }
+
     /// A timestamp; NULL is unknown for this reason.
     pub(super) fn timestamp(&self, column: &str, never: &str) -> Observed<Timestamp> {
         self.or_unknown(column, UnknownWhy::NotApplicable, never)

@@ -1,9 +1,10 @@
 //! The built-in rules of the `postgres` kind. Every threshold stands here, none in the code.
 
 use super::config::Config;
+use super::database_rules as database;
 use crate::probes::{Condition, RuleSpec, Severity};
 
-const fn must(
+pub(super) const fn must(
     name: &'static str,
     expr: &'static str,
     why: &'static str,
@@ -20,7 +21,7 @@ const fn must(
     }
 }
 
-const fn should(
+pub(super) const fn should(
     name: &'static str,
     expr: &'static str,
     why: &'static str,
@@ -373,5 +374,18 @@ pub const RULES: &[RuleSpec<Config>] = &[
             "PostgreSQL documentation, 54.24 pg_settings",
         )
     },
-    // --- roles, columns, migrations, indexes, queries ---
+    // --- roles, columns, migrations, indexes, hba ---
+    database::READERS_CANNOT_WRITE,
+    database::READERS_CALL_NO_DEFINERS,
+    database::AUDIT_ON,
+    database::COLUMNS_ENCRYPTED,
+    database::MIGRATIONS_APPLIED,
+    database::INDEXES_VALID,
+    database::INDEXES_DISTINCT,
+    database::FOREIGN_KEYS_INDEXED,
+    database::HBA_LOADS,
+    database::HBA_NO_TRUST,
+    database::HBA_STRONG_PASSWORDS,
+    database::HBA_NOT_OPEN,
+    database::HBA_ENCRYPTED,
 ];
