@@ -69,9 +69,9 @@ pub struct Postgres {
     config: Config,
     /// The primary first.
     targets: Vec<Target>,
+    patroni: Vec<patroni::Declared>,
     /// The migrations that the database must be at.
     revisions: Option<Revisions>,
-    patroni: Vec<patroni::Declared>,
 }
 
 impl ProbeKind for Postgres {
@@ -102,8 +102,8 @@ impl ProbeKind for Postgres {
             Ok(Self {
                 config,
                 targets,
-                revisions,
                 patroni,
+                revisions,
             })
         } else {
             Err(errors)
