@@ -22,6 +22,7 @@ mod grafana;
 mod http;
 mod loki;
 mod output;
+mod postgres;
 mod prometheus;
 mod redis;
 mod tcp;

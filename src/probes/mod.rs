@@ -10,6 +10,7 @@ mod grafana;
 mod http;
 mod loki;
 mod newest_line;
+mod postgres;
 mod prometheus;
 mod redis;
 mod tcp;
@@ -29,6 +30,7 @@ pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<grafana::Grafana>(),
     KindEntry::of::<http::Http>(),
     KindEntry::of::<loki::Loki>(),
+    KindEntry::of::<postgres::Postgres>(),
     KindEntry::of::<prometheus::Prometheus>(),
     KindEntry::of::<redis::Redis>(),
     KindEntry::of::<tcp::Tcp>(),

@@ -52,13 +52,23 @@ impl Server {
     }
 
     /// Asks it to end (SIGINT), as servers with children of their own need it, and waits 10 s.
-    pub fn interrupt(mut self) {
+    pub fn interrupt(self) {
+        self.signal("INT");
+        self.wait(Duration::from_secs(10));
+    }
+
+    /// Sends it a signal, such as `INT`.
+    pub fn signal(&self, name: &str) {
         let kill = Command::new("kill")
-            .args(["-INT", &self.pid().to_string()])
+            .args([format!("-{name}"), self.pid().to_string()])
             .status();
         kill.expect("run kill");
+    }
+
+    /// Waits until it has ended, but not for ever; then it is killed.
+    pub fn wait(mut self, longest: Duration) {
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(10) {
+        while begun.elapsed() < longest {
             if let Ok(Some(_)) = self.child.try_wait() {
                 return;
             }
