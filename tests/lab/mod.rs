@@ -1,6 +1,7 @@
 //! Starts real servers as child processes on free loopback ports, in temporary directories, and
 //! stops them whatever happens; runs the real binary and reads its verdict.
 
+mod apicurio;
 mod bind;
 pub mod certs;
 mod direct;
@@ -10,6 +11,7 @@ mod nginx;
 mod process;
 mod run;
 
+pub use apicurio::Apicurio;
 pub use bind::{Bind, Signed, Unbound, Zone};
 pub use direct::{Attempt, attempt, wrong_params};
 pub use hostile::Hostile;

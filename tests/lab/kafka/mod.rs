@@ -22,6 +22,7 @@ use super::process::{Server, free_port};
 pub use acl::{Operation, Resource};
 pub use client::Member;
 use node::Ports;
+pub use node::{fetched, java};
 
 /// How many brokers there are; their ids are 1 to this.
 pub const BROKERS: usize = 3;
@@ -221,7 +222,7 @@ impl Kafka {
     }
 
     fn start() -> Self {
-        let dir = fresh_directory();
+        let dir = fresh_directory("kafka");
         let leaf = Authority::root("kafka");
         let identity = leaf.issue(&Leaf::sound());
         std::fs::write(dir.join("ca.pem"), leaf.pem()).expect("write the CA");
@@ -295,8 +296,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A directory of this process below the build's own; a static is never dropped, so what ended
 /// processes have left is removed here.
-fn fresh_directory() -> PathBuf {
-    let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka");
+pub fn fresh_directory(product: &str) -> PathBuf {
+    let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join(product);
     std::fs::create_dir_all(&parent).expect("create a directory");
     for entry in std::fs::read_dir(&parent).expect("list").flatten() {
         if !Path::new("/proc").join(entry.file_name()).exists() {
