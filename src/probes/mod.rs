@@ -5,6 +5,7 @@ mod kind;
 
 mod dns;
 mod http;
+mod kafka;
 mod tcp;
 mod tls;
 
@@ -18,6 +19,7 @@ pub use kind::{
 pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<dns::Dns>(),
     KindEntry::of::<http::Http>(),
+    KindEntry::of::<kafka::Kafka>(),
     KindEntry::of::<tcp::Tcp>(),
     KindEntry::of::<tls::Tls>(),
 ];
