@@ -5,16 +5,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::evidence::Trail;
+use crate::evidence::{Failure, Trail};
 use crate::net::Dialler;
+use crate::net::api::{Api, Endpoint};
+
+/// What an earlier run of the same probe observed.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    /// When it was observed, UTC.
+    pub observed_at: Timestamp,
+    /// The facts, as they stand in the verdict.
+    pub facts: Map<String, Value>,
+}
 
 /// One attempt's surroundings: the dialler, the clock, the deadline, and the trail that is kept
 /// even when the attempt fails. Dropping the future of `observe` cancels the attempt.
 pub struct Context {
     dialler: Arc<Dialler>,
     deadline: Instant,
+    earlier: Arc<[Earlier]>,
     trail: Mutex<Trail>,
 }
 
@@ -24,13 +36,42 @@ impl Context {
         Self {
             dialler,
             deadline,
+            earlier: Arc::default(),
             trail: Mutex::default(),
         }
+    }
+
+    /// With what earlier runs of this probe observed, the oldest first.
+    #[must_use]
+    pub fn with_earlier(mut self, earlier: Arc<[Earlier]>) -> Self {
+        self.earlier = earlier;
+        self
+    }
+
+    /// What earlier runs of this probe observed, the oldest first: at most
+    /// [`ProbeKind::earlier_runs`](super::ProbeKind::earlier_runs), and none in a one-shot run.
+    pub fn earlier(&self) -> &[Earlier] {
+        &self.earlier
     }
 
     /// The one dialler.
     pub fn net(&self) -> &Dialler {
         &self.dialler
+    }
+
+    /// Opens an HTTP API for this attempt, and records its addresses.
+    ///
+    /// # Errors
+    /// A probe error when our resolver gives no address, or our TLS cannot be set up.
+    pub async fn api(&self, endpoint: &Endpoint) -> Result<Api, Failure> {
+        let begun = Instant::now();
+        // A slow resolver must not leave so little time that the target looks silent.
+        let api = Api::open(&self.dialler, endpoint, self.share(2), self.deadline).await?;
+        self.phase("dns", begun.elapsed());
+        for address in api.addresses() {
+            self.address(*address);
+        }
+        Ok(api)
     }
 
     /// When this attempt must be over.

@@ -10,6 +10,7 @@ pub mod kafka;
 mod nginx;
 mod process;
 mod run;
+mod scripted;
 
 pub use apicurio::Apicurio;
 pub use bind::{Bind, Signed, Unbound, Zone};
@@ -19,3 +20,4 @@ pub use kafka::Kafka;
 pub use nginx::Nginx;
 pub use process::{Server, free_port, require};
 pub use run::{Run, Verdict};
+pub use scripted::{Reply, Scripted};
