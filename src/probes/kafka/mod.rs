@@ -19,6 +19,7 @@ pub use self::config::Config;
 pub use self::facts::Facts;
 
 use self::client::Settings;
+use self::registry::Registry;
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
 use crate::evidence::{Failure, Observed, UnknownWhy};
 
@@ -31,6 +32,7 @@ pub struct Kafka {
     config: Config,
     /// What the probe's own clients are told.
     settings: Settings,
+    registry: Option<Registry>,
 }
 
 impl ProbeKind for Kafka {
@@ -51,8 +53,12 @@ impl ProbeKind for Kafka {
     type Facts = Facts;
 
     fn new(config: Config) -> Result<Self, Vec<ParamError>> {
-        let settings = check::check(&config)?;
-        Ok(Self { config, settings })
+        let (settings, registry) = check::check(&config)?;
+        Ok(Self {
+            config,
+            settings,
+            registry,
+        })
     }
 
     fn config(&self) -> &Config {
@@ -63,8 +69,17 @@ impl ProbeKind for Kafka {
         self.config.brokers.join(",")
     }
 
+    fn secrets(&self) -> Vec<String> {
+        let registry = self.registry.as_ref().map(Registry::secrets);
+        registry.unwrap_or_default().to_vec()
+    }
+
     fn descriptors(&self) -> usize {
-        DESCRIPTORS_PER_CLIENT + DESCRIPTORS_PER_BROKER * self.config.brokers.len()
+        let registry = match self.registry {
+            Some(_) => crate::net::api::DESCRIPTORS,
+            None => 0,
+        };
+        registry + DESCRIPTORS_PER_CLIENT + DESCRIPTORS_PER_BROKER * self.config.brokers.len()
     }
 
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {

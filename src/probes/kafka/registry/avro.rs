@@ -6,9 +6,7 @@
 use std::fmt;
 
 use apache_avro::Schema;
-use apache_avro::schema::{
-    InnerDecimalSchema, NamesRef, RecordSchema, ResolvedSchema, UuidSchema,
-};
+use apache_avro::schema::{InnerDecimalSchema, NamesRef, RecordSchema, ResolvedSchema, UuidSchema};
 
 /// How deep the schemas may be nested, added up: their parser calls itself.
 const MAX_SCHEMA_DEPTH: usize = 256;
@@ -278,18 +276,26 @@ mod tests {
     fn datum() -> Vec<u8> {
         let odds = vec![Value::Double(1.5), Value::Double(3.0)];
         let value = Value::Record(vec![
-            ("id".into(), Value::String("7f1f1d3e-7d5a-4f0e-9d0b-0f6f6f2f1a11".into())),
+            (
+                "id".into(),
+                Value::String("7f1f1d3e-7d5a-4f0e-9d0b-0f6f6f2f1a11".into()),
+            ),
             ("home".into(), team("Bern", 2)),
             ("away".into(), Value::Union(1, Box::new(team("Linz", -1)))),
-            ("odds".into(), Value::Map([("x".into(), Value::Array(odds))].into())),
+            (
+                "odds".into(),
+                Value::Map([("x".into(), Value::Array(odds))].into()),
+            ),
             ("stage".into(), Value::Enum(1, "FINAL".into())),
-            ("price".into(), Value::Decimal(vec![1, 2].into())),
+            ("price".into(), Value::Decimal(vec![0, 0, 1, 2].into())),
             ("digest".into(), Value::Fixed(4, vec![1; 4])),
             ("played".into(), Value::TimestampMillis(1_790_000_000_000)),
             ("over".into(), Value::Boolean(true)),
         ]);
         let schema = Schema::parse_str(MATCH).expect("a schema");
-        let writer = GenericDatumWriter::builder(&schema).build().expect("a writer");
+        let writer = GenericDatumWriter::builder(&schema)
+            .build()
+            .expect("a writer");
         let value = value.resolve(&schema).expect("a value of the schema");
         writer.write_value_to_vec(value).expect("a datum")
     }
@@ -300,7 +306,10 @@ mod tests {
         assert_eq!(schema.check(&datum), Ok(()));
         for end in 0..datum.len() {
             let cut = schema.check(&datum[..end]);
-            assert!(matches!(cut, Err(Problem::Mismatch(_))), "cut at {end}: {cut:?}");
+            assert!(
+                matches!(cut, Err(Problem::Mismatch(_))),
+                "cut at {end}: {cut:?}"
+            );
         }
         let longer = [&datum[..], &[0]].concat();
         let text = "1 bytes follow its value".to_owned();
@@ -309,15 +318,18 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_its_field() {
-        let schema = parsed(r#"{"type": "record", "name": "A", "fields": [
-            {"name": "kind", "type": {"type": "enum", "name": "K", "symbols": ["X"]}}]}"#);
+        let schema = parsed(
+            r#"{"type": "record", "name": "A", "fields": [
+            {"name": "kind", "type": {"type": "enum", "name": "K", "symbols": ["X"]}}]}"#,
+        );
         let text = "field kind: symbol 3 of 1".to_owned();
         assert_eq!(schema.check(&[6]), Err(Problem::Mismatch(text)));
     }
 
     #[test]
     fn names_are_found_in_references() {
-        let base = r#"{"type": "record", "name": "a.Base", "fields": [{"name": "x", "type": "int"}]}"#;
+        let base =
+            r#"{"type": "record", "name": "a.Base", "fields": [{"name": "x", "type": "int"}]}"#;
         let middle = r#"{"type": "record", "name": "a.Middle", "fields": [{"name": "base", "type": "Base"}]}"#;
         let top = r#"{"type": "record", "name": "b.Top", "fields": [
             {"name": "m", "type": "a.Middle"}, {"name": "n", "type": "a.Base"}]}"#;
@@ -332,22 +344,34 @@ mod tests {
         let huge = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0];
         let nulls = parsed(r#"{"type": "array", "items": "null"}"#);
         assert!(matches!(nulls.check(&huge), Err(Problem::TooLarge(_))));
-        let list = parsed(r#"{"type": "record", "name": "L", "fields": [
-            {"name": "next", "type": ["null", "L"]}]}"#);
+        let list = parsed(
+            r#"{"type": "record", "name": "L", "fields": [
+            {"name": "next", "type": ["null", "L"]}]}"#,
+        );
         assert_eq!(list.check(&[2, 2, 0]), Ok(()));
-        assert!(matches!(list.check(&[2; 100_000]), Err(Problem::TooLarge(_))));
-        let own = parsed(r#"{"type": "record", "name": "L", "fields": [{"name": "me", "type": "L"}]}"#);
+        assert!(matches!(
+            list.check(&[2; 100_000]),
+            Err(Problem::TooLarge(_))
+        ));
+        let own =
+            parsed(r#"{"type": "record", "name": "L", "fields": [{"name": "me", "type": "L"}]}"#);
         assert!(matches!(own.check(&[]), Err(Problem::TooLarge(_))));
         let bytes = parsed(r#""bytes""#);
         assert!(matches!(bytes.check(&huge), Err(Problem::Mismatch(_))));
         let blocks = parsed(r#"{"type": "array", "items": "int"}"#);
-        assert!(blocks.check(&[1, 0, 0]).is_err(), "a count of i64::MIN is not huge here: -1");
+        assert!(
+            blocks.check(&[1, 0, 0]).is_err(),
+            "a count of i64::MIN is not huge here: -1"
+        );
     }
 
     #[test]
     fn a_schema_nested_too_deep_is_not_read() {
         let nested = |levels: usize| {
-            let (open, close) = (r#"{"type": "array", "items": "#.repeat(levels), "}".repeat(levels));
+            let (open, close) = (
+                r#"{"type": "array", "items": "#.repeat(levels),
+                "}".repeat(levels),
+            );
             format!(r#"{open}"int"{close}"#)
         };
         assert!(Parsed::new(&nested(40), &[]).is_ok());

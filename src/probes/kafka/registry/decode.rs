@@ -214,12 +214,19 @@ fn schema_id(value: &[u8]) -> Result<u32, String> {
 fn newest(topic: &str, records: &[Record]) -> Observed<Record> {
     let when = |record: &Record| record.timestamp.value().copied();
     // Of several in the same millisecond, the one with a problem counts.
-    let key = |record: &&Record| (when(record), record.problem.value().is_none_or(|p| !p.is_empty()));
+    let key = |record: &&Record| {
+        (
+            when(record),
+            record.problem.value().is_none_or(|p| !p.is_empty()),
+        )
+    };
     match records.iter().max_by_key(key) {
         Some(record) => Observed::Value(record.clone()),
         None => Observed::unknown(
             UnknownWhy::NotObserved,
-            format!("{topic} holds no record with a value among the last offsets of its partitions"),
+            format!(
+                "{topic} holds no record with a value among the last offsets of its partitions"
+            ),
         ),
     }
 }

@@ -6,8 +6,6 @@ mod decode;
 mod subject;
 mod tail;
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -191,16 +189,28 @@ fn check_subjects(subjects: &[String], errors: &mut Vec<ParamError>) {
 }
 
 /// Asks the registry, and looks into the topics. It ends before the attempt does.
-pub(super) async fn read(ctx: &Context, kafka: &Kafka, registry: &Registry) -> RegistryFacts {
+pub(super) async fn read(ctx: &Context, kafka: &Kafka) -> Observed<RegistryFacts> {
+    let Some(registry) = &kafka.registry else {
+        return Observed::unknown(
+            UnknownWhy::NotApplicable,
+            "no `schema_registry` is declared",
+        );
+    };
     let end = Instant::now() + ctx.remaining().mul_f64(0.9);
     let halfway = Instant::now() + ctx.remaining().mul_f64(0.5);
-    let api = match Api::open(ctx.dialler(), &registry.endpoint, halfway, end).await {
-        Ok(api) => api,
-        Err(failure) => return unreached(registry, &ApiError::Connection(failure)),
-    };
-    for address in api.addresses() {
-        ctx.address(*address);
-    }
+    Observed::Value(match ctx.api(&registry.endpoint).await {
+        Ok(api) => ask(&api, kafka, registry, halfway, end).await,
+        Err(failure) => unreached(registry, &ApiError::Connection(failure)),
+    })
+}
+
+async fn ask(
+    api: &Api,
+    kafka: &Kafka,
+    registry: &Registry,
+    halfway: Instant,
+    end: Instant,
+) -> RegistryFacts {
     let (settings, topics) = (kafka.settings.clone(), registry.topics.clone());
     let tails = pool::run(halfway, move |work| tail::read(&settings, &topics, work));
     let tails = async {
@@ -209,11 +219,15 @@ pub(super) async fn read(ctx: &Context, kafka: &Kafka, registry: &Registry) -> R
         }
         tails.await.unwrap_or_else(|failure| {
             let unknown = tail::not_observed(&failure);
-            registry.topics.iter().map(|_| Err(unknown.clone())).collect()
+            registry
+                .topics
+                .iter()
+                .map(|_| Err(unknown.clone()))
+                .collect()
         })
     };
-    let (answers, tails) = tokio::join!(subject::read(&api, &registry.subjects, end), tails);
-    let mut schemas = decode::Schemas::new(&api, end);
+    let (answers, tails) = tokio::join!(subject::read(api, &registry.subjects, end), tails);
+    let mut schemas = decode::Schemas::new(api, end);
     let mut topics = Vec::new();
     for (topic, tails) in registry.topics.iter().zip(tails) {
         topics.push(schemas.topic(topic, tails).await);

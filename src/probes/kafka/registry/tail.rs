@@ -65,7 +65,10 @@ pub(super) fn read(settings: &Settings, topics: &[String], work: &Work) -> Vec<T
         .with("fetch.wait.max.ms", "20")
         .with("fetch.message.max.bytes", "262144")
         .with("fetch.max.bytes", MAX_FETCH_BYTES.to_string())
-        .with("receive.message.max.bytes", (2 * MAX_FETCH_BYTES).to_string())
+        .with(
+            "receive.message.max.bytes",
+            (2 * MAX_FETCH_BYTES).to_string(),
+        )
         .with("queued.max.messages.kbytes", "8192");
     let (consumer, heard) = match settings.connect::<BaseConsumer<Watch>>() {
         Ok(client) => client,
@@ -156,8 +159,10 @@ impl Reader<'_> {
         self.consumer
             .assign(&list)
             .map_err(|error| self.why(&error))?;
-        let mut open: BTreeMap<i32, Option<i64>> =
-            partitions.iter().map(|partition| (*partition, None)).collect();
+        let mut open: BTreeMap<i32, Option<i64>> = partitions
+            .iter()
+            .map(|partition| (*partition, None))
+            .collect();
         let mut tails = BTreeMap::new();
         while !open.is_empty() {
             if self.work.is_over() {
@@ -235,9 +240,10 @@ impl Reader<'_> {
                 UnknownWhy::Denied,
                 format!("reading the last records of {topic} needs Read on it"),
             ),
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
-                unknown(UnknownWhy::NotObserved, format!("there is no topic {topic}"))
-            }
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => unknown(
+                UnknownWhy::NotObserved,
+                format!("there is no topic {topic}"),
+            ),
             Code::MessageSizeTooLarge => unknown(
                 UnknownWhy::TooLarge,
                 format!("{topic}: a record is larger than {MAX_FETCH_BYTES} bytes"),
