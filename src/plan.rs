@@ -65,7 +65,7 @@ pub struct PlannedProbe {
     pub target: String,
     /// SHA-256 over its kind and its parameters as written, as `sha256:…`.
     pub params_digest: String,
-    /// Bounds one attempt.
+    /// Bounds one attempt, beside the time for which the kind must watch.
     pub timeout: Duration,
     /// Further attempts after one that observed nothing.
     pub retries: u32,
@@ -79,6 +79,13 @@ pub struct PlannedProbe {
     pub rules: Vec<Rule>,
     /// Where it was configured.
     pub source: SourceRef,
+}
+
+impl PlannedProbe {
+    /// What one attempt may take in all.
+    pub fn longest_attempt(&self) -> Duration {
+        self.timeout + self.probe.extra_time()
+    }
 }
 
 /// A row of the checklist.

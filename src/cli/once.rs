@@ -20,6 +20,7 @@ use super::terminal;
 use crate::evidence::Envelope;
 use crate::net::Dialler;
 use crate::observe::{self, Budget, Engine, Interrupt};
+use crate::params::DurationText;
 use crate::plan::Plan;
 use crate::verdict::{Mode, Observation, Run, judge_probe, judge_run};
 
@@ -32,6 +33,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     let plan = Arc::new(loaded.plan);
     let selected = plan.select(&args.select)?;
     check_gate(&plan, args.gate.as_deref())?;
+    check_deadline(&plan, &selected, args.deadline)?;
     let deadline = args.deadline.map(|deadline| begun + deadline.0);
     let observing = observe_all(Arc::clone(&plan), selected, args.gate.clone(), deadline);
     let (runtime, run, cut) = match start(observing) {
@@ -78,6 +80,29 @@ async fn end_on_signal(map: ExitMap) {
         interrupted.await;
         map.end_now(Exit::Unknown);
     }
+}
+
+/// A probe that watches for a while must be able to do so within the run.
+fn check_deadline(
+    plan: &Plan,
+    selected: &[bool],
+    deadline: Option<DurationText>,
+) -> anyhow::Result<()> {
+    let Some(DurationText(deadline)) = deadline else {
+        return Ok(());
+    };
+    let running = plan.probes.iter().zip(selected).filter(|(_, run)| **run);
+    for (probe, _) in running {
+        let (watches, needs) = (probe.probe.extra_time(), probe.longest_attempt());
+        if !watches.is_zero() && needs > deadline {
+            bail!(
+                "--deadline {deadline:?}: the probe `{}` watches for {watches:?} and with its timeout needs {needs:?}; \
+                 give the run that long, or let the probe watch for less",
+                probe.id
+            )
+        }
+    }
+    Ok(())
 }
 
 /// A gate of that name must exist.

@@ -10,6 +10,7 @@ use super::lookup::{Value, look_up_env, look_up_file, looks_secret};
 use super::segments::{Problem, Segment, problem, segments};
 use super::url_part::UrlPart;
 use crate::evidence::RedactorBuilder;
+use crate::params::{dsn_pairs, quote_dsn_value};
 
 /// Variables that variables may name, all together: ten in each of ten levels would never end.
 const MAX_LOOKUPS: usize = 1_000_000;
@@ -30,6 +31,8 @@ pub(super) enum Quote {
     Plain,
     /// A URL: quoted for user info, path segment or query value.
     Url,
+    /// A connection string, `key=value` pairs or a URL: quoted for its values.
+    Dsn,
     /// A path: relative ones are joined to the directory of the file.
     Path,
     /// A secret as a whole.
@@ -45,12 +48,18 @@ impl Quote {
     pub(super) fn from_schema(name: Option<&str>) -> Self {
         match name {
             Some("url") => Self::Url,
+            Some("dsn") => Self::Dsn,
             Some("path") => Self::Path,
             Some("secret") => Self::Secret,
             Some("guarded") => Self::Guarded,
             Some("expr") => Self::Expr,
             _ => Self::Plain,
         }
+    }
+
+    /// Whether what follows `before` is a connection string from its beginning.
+    fn is_whole_dsn(self, before: &str) -> bool {
+        self == Self::Dsn && before.trim().is_empty()
     }
 }
 
@@ -82,16 +91,18 @@ impl Variables {
         for (index, segment) in segments.iter().enumerate() {
             match segment {
                 Segment::Literal(literal) => out.push_str(literal),
-                Segment::Variable { span, body } => match self.look_up(body, dir, 0) {
-                    Ok(value) => {
-                        let rest = &segments[index + 1..];
-                        match self.quoted(&value, quote, &out, rest) {
-                            Ok(quoted) => out.push_str(&quoted),
-                            Err(message) => problems.push(problem(span, message, None)),
+                Segment::Variable { span, body } => {
+                    match self.look_up(body, dir, quote.is_whole_dsn(&out), 0) {
+                        Ok(value) => {
+                            let rest = &segments[index + 1..];
+                            match self.quoted(&value, quote, &out, rest) {
+                                Ok(quoted) => out.push_str(&quoted),
+                                Err(message) => problems.push(problem(span, message, None)),
+                            }
                         }
+                        Err((message, help)) => problems.push(problem(span, message, help)),
                     }
-                    Err((message, help)) => problems.push(problem(span, message, help)),
-                },
+                }
             }
         }
         if !problems.is_empty() {
@@ -106,6 +117,7 @@ impl Variables {
         match quote {
             Quote::Secret => self.secrets.add(out),
             Quote::Url => self.add_url_secrets(out, false),
+            Quote::Dsn => self.add_dsn_secrets(out, false),
             Quote::Path => *out = dir.join(&*out).to_string_lossy().into_owned(),
             Quote::Plain | Quote::Guarded | Quote::Expr => {}
         }
@@ -115,6 +127,7 @@ impl Variables {
         &mut self,
         body: &str,
         dir: &Path,
+        is_dsn: bool,
         depth: usize,
     ) -> Result<Value, (String, Option<String>)> {
         let (reference, default) = match body.split_once(":-") {
@@ -130,7 +143,7 @@ impl Variables {
         let found = match source {
             "env" => look_up_env(name)?,
             "file" => look_up_file(&dir.join(name), default.is_some())?,
-            "var" => return self.look_up_var(name, default, depth),
+            "var" => return self.look_up_var(name, default, is_dsn, depth),
             other => {
                 return Err((
                     format!("`{other}` is not a source of variables"),
@@ -155,6 +168,7 @@ impl Variables {
         &mut self,
         name: &str,
         default: Option<&str>,
+        is_dsn: bool,
         depth: usize,
     ) -> Result<Value, (String, Option<String>)> {
         if depth >= MAX_DEPTH {
@@ -193,12 +207,15 @@ impl Variables {
             match part {
                 Segment::Literal(literal) => value.text.push_str(literal),
                 Segment::Variable { body, .. } => {
-                    let inner = self.look_up(body, &dir, depth + 1)?;
-                    // A variable that is a URL is quoted where it is put together: where it is used,
-                    // its parts can no longer be told apart.
+                    let inner = self.look_up(body, &dir, is_dsn, depth + 1)?;
+                    // A variable that is a URL or a connection string is quoted where it is put
+                    // together: where it is used, its parts can no longer be told apart.
                     if value.text.contains("://") {
                         let quoted = self.quoted_in_url(&inner, &value.text, &parts[index + 1..]);
                         let quoted = quoted.map_err(|message| (message, None))?;
+                        value.text.push_str(&quoted);
+                    } else if is_dsn && !value.text.trim().is_empty() {
+                        let quoted = self.quoted_in_dsn(&inner, &value.text);
                         value.text.push_str(&quoted);
                     } else {
                         value.secret |= inner.secret;
@@ -217,8 +234,11 @@ impl Variables {
         before: &str,
         after: &[Segment<'_>],
     ) -> Result<String, String> {
-        if quote == Quote::Url {
+        if quote == Quote::Url || (quote == Quote::Dsn && before.contains("://")) {
             return self.quoted_in_url(value, before, after);
+        }
+        if quote == Quote::Dsn {
+            return Ok(self.quoted_in_dsn(value, before));
         }
         let at_start_of_url = before.is_empty() && value.text.contains("://");
         if value.secret && at_start_of_url {
@@ -267,6 +287,31 @@ impl Variables {
         Ok(value.text.clone())
     }
 
+    /// At its start a connection string is taken as it is; after that, what stands there is a value.
+    fn quoted_in_dsn(&mut self, value: &Value, before: &str) -> String {
+        if before.trim().is_empty() {
+            self.add_dsn_secrets(&value.text, true);
+            return value.text.clone();
+        }
+        if value.secret {
+            self.secrets.add(&value.text);
+        }
+        quote_dsn_value(&value.text, before)
+    }
+
+    /// The passwords of a connection string; of one that came whole from a variable, its query
+    /// values too.
+    fn add_dsn_secrets(&mut self, text: &str, query: bool) {
+        if text.contains("://") {
+            return self.add_url_secrets(text, query);
+        }
+        for (key, value) in dsn_pairs(text).into_iter().flatten() {
+            if looks_secret(&key) {
+                self.secrets.add(&value);
+            }
+        }
+    }
+
     /// The path and the raw query of a URL that is a secret as a whole, such as a webhook's.
     fn add_url_path(&mut self, text: &str) {
         if let Ok(url) = url::Url::parse(text) {
@@ -306,103 +351,5 @@ impl Variables {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn variables(pairs: &[(&str, &str)]) -> Variables {
-        let vars = pairs
-            .iter()
-            .map(|(name, text)| {
-                let var = Var {
-                    text: (*text).to_owned(),
-                    dir: PathBuf::from("/conf"),
-                };
-                ((*name).to_owned(), var)
-            })
-            .collect();
-        Variables {
-            vars,
-            secrets: RedactorBuilder::default(),
-            lookups: 0,
-        }
-    }
-
-    fn render(pairs: &[(&str, &str)], text: &str, quote: Quote) -> Result<String, Vec<Problem>> {
-        variables(pairs).render(text, quote, Path::new("/conf"))
-    }
-
-    #[test]
-    fn a_value_is_quoted_for_its_part_of_a_url() {
-        let pairs = [
-            ("p", "a/b@c:d?e#f%20 ü"),
-            ("api", "http://h:1"),
-            ("h", "example.org"),
-        ];
-        let encoded = "a%2Fb%40c%3Ad%3Fe%23f%2520%20%C3%BC";
-        let ok = |text| render(&pairs, text, Quote::Url).expect(text);
-        assert_eq!(ok("${var:api}/health"), "http://h:1/health");
-        assert_eq!(
-            ok("http://u:${var:p}@${var:h}/x"),
-            format!("http://u:{encoded}@example.org/x")
-        );
-        assert_eq!(
-            ok("http://${var:h}:80/${var:p}/y"),
-            format!("http://example.org:80/{encoded}/y")
-        );
-        assert_eq!(
-            ok("http://h/?q=${var:p}&r=1"),
-            format!("http://h/?q={encoded}&r=1")
-        );
-        assert!(render(&pairs, "http://${var:p}/", Quote::Url).is_err());
-    }
-
-    #[test]
-    fn what_is_missing_is_an_error_with_its_place() {
-        let missing =
-            render(&[], "x ${env:PROBE_TEST_SURELY_UNSET} y", Quote::Plain).expect_err("unset");
-        assert_eq!(missing[0].span, 2..32);
-        assert!(missing[0].message.contains("PROBE_TEST_SURELY_UNSET"));
-        for bad in [
-            "${",
-            "${env:}",
-            "${nope:x}",
-            "${x}",
-            "${var:none}",
-            "${file:/none/at/all}",
-        ] {
-            assert!(render(&[], bad, Quote::Plain).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn defaults_escapes_and_dollars() {
-        let ok = |text| render(&[], text, Quote::Plain).expect(text);
-        assert_eq!(ok("${env:PROBE_TEST_SURELY_UNSET:-a:-b}"), "a:-b");
-        assert_eq!(ok("${file:/none/at/all:-x}"), "x");
-        assert_eq!(ok("$${env:X} costs $5 $"), "${env:X} costs $5 $");
-    }
-
-    #[test]
-    fn a_url_in_vars_is_quoted_where_it_is_put_together() {
-        let pairs = [("u", "http://user:${var:p}@h:1"), ("p", "a@b:2/c")];
-        assert_eq!(
-            render(&pairs, "${var:u}/ok", Quote::Url).expect("renders"),
-            "http://user:a%40b%3A2%2Fc@h:1/ok"
-        );
-    }
-
-    #[test]
-    fn variables_that_name_each_other_end() {
-        let pairs = [("a", "${var:b}"), ("b", "${var:a}")];
-        assert!(render(&pairs, "${var:a}", Quote::Plain).is_err());
-    }
-
-    #[test]
-    fn an_expression_gets_a_quoted_string() {
-        let pairs = [("v", "it's \"x\"\\")];
-        assert_eq!(
-            render(&pairs, "body == '${var:v}'", Quote::Expr).expect("renders"),
-            "body == 'it\\'s \\\"x\\\"\\\\'"
-        );
-    }
-}
+#[path = "interpolate_tests.rs"]
+mod tests;

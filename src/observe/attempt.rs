@@ -91,7 +91,7 @@ async fn attempt(probe: &PlannedProbe, shared: &Shared) -> (Envelope, Try) {
     let started_at = Timestamp::now();
     let begun = Instant::now();
     let late_before = shared.pulse.late();
-    let deadline = begun + probe.timeout;
+    let deadline = begun + probe.longest_attempt();
     let ctx = Context::new(Arc::clone(&shared.dialler), deadline);
     let seen = timeout_at(deadline + GRACE, probe.probe.observe(&ctx)).await;
     let took = begun.elapsed();
@@ -99,7 +99,7 @@ async fn attempt(probe: &PlannedProbe, shared: &Shared) -> (Envelope, Try) {
     let seen = seen.unwrap_or_else(|_| {
         Err(Failure::probe(format!(
             "the kind did not end within its timeout of {:?}",
-            probe.timeout
+            probe.longest_attempt()
         )))
     });
     let (outcome, cause, facts) = match blame(seen, starved) {
@@ -135,12 +135,12 @@ async fn is_starved(
     probe: &PlannedProbe,
     took: Duration,
 ) -> bool {
-    if took < probe.timeout / 2 {
+    if took < probe.probe.extra_time() + probe.timeout / 2 {
         return false;
     }
     // Whoever was stopped wakes up with all timers due at once: the pulse has to be heard first.
     sleep(TICK * 2).await;
-    let overslept = took.saturating_sub(probe.timeout);
+    let overslept = took.saturating_sub(probe.longest_attempt());
     let late = shared.pulse.late().saturating_sub(late_before);
     late.max(overslept) > probe.timeout / 4
 }

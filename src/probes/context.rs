@@ -5,16 +5,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::evidence::Trail;
 use crate::net::Dialler;
+
+/// What an earlier run of the same probe observed.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    /// When it was observed, UTC.
+    pub observed_at: Timestamp,
+    /// The facts, as they stand in the verdict.
+    pub facts: Map<String, Value>,
+}
 
 /// One attempt's surroundings: the dialler, the clock, the deadline, and the trail that is kept
 /// even when the attempt fails. Dropping the future of `observe` cancels the attempt.
 pub struct Context {
     dialler: Arc<Dialler>,
     deadline: Instant,
+    earlier: Arc<[Earlier]>,
     trail: Mutex<Trail>,
 }
 
@@ -24,8 +35,22 @@ impl Context {
         Self {
             dialler,
             deadline,
+            earlier: Arc::default(),
             trail: Mutex::default(),
         }
+    }
+
+    /// With what earlier runs of this probe observed, the oldest first.
+    #[must_use]
+    pub fn with_earlier(mut self, earlier: Arc<[Earlier]>) -> Self {
+        self.earlier = earlier;
+        self
+    }
+
+    /// What earlier runs of this probe observed, the oldest first: at most
+    /// [`ProbeKind::earlier_runs`](super::ProbeKind::earlier_runs), and none in a one-shot run.
+    pub fn earlier(&self) -> &[Earlier] {
+        &self.earlier
     }
 
     /// The one dialler.

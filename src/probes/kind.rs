@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -144,6 +145,17 @@ pub trait ProbeKind: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// How long it must watch beside the time that its answers take: an attempt may take the timeout
+    /// and this.
+    fn extra_time(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// How many earlier runs it compares with, where there is history.
+    fn earlier_runs(&self) -> usize {
+        0
+    }
+
     /// One attempt.
     fn observe(&self, ctx: &Context) -> impl Future<Output = Result<Self::Facts, Failure>> + Send;
 }
@@ -159,6 +171,10 @@ pub trait Probe: Send + Sync {
     fn descriptors(&self) -> usize;
     /// Secrets that this kind makes itself.
     fn secrets(&self) -> Vec<String>;
+    /// What an attempt may take beside its timeout.
+    fn extra_time(&self) -> Duration;
+    /// How many earlier runs it compares with.
+    fn earlier_runs(&self) -> usize;
     /// For each built-in rule in order: whether it is part of this probe.
     fn enabled(&self) -> Vec<bool>;
     /// One attempt; the facts as JSON.
@@ -179,6 +195,14 @@ impl<K: ProbeKind> Probe for K {
 
     fn secrets(&self) -> Vec<String> {
         ProbeKind::secrets(self)
+    }
+
+    fn extra_time(&self) -> Duration {
+        ProbeKind::extra_time(self)
+    }
+
+    fn earlier_runs(&self) -> usize {
+        ProbeKind::earlier_runs(self)
     }
 
     fn enabled(&self) -> Vec<bool> {

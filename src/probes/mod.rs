@@ -9,7 +9,7 @@ mod kafka;
 mod tcp;
 mod tls;
 
-pub use context::Context;
+pub use context::{Context, Earlier};
 pub use kind::{
     BoxFuture, BuildError, Built, BuiltinRule, Condition, Effect, InitHint, KindEntry, KindInfo,
     ParamError, Probe, ProbeKind, RuleSpec, Severity,

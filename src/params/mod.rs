@@ -3,6 +3,8 @@
 //! Each type tells, through its JSON Schema (`x-place`), how a variable is quoted when it is put
 //! into such a parameter, and whether what was put there is a secret.
 
+mod dsn;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de};
+
+pub use dsn::{BadDsn, DsnText, dsn_pairs, quote_dsn_value};
 
 /// The schema key under which a parameter says what kind of place it is.
 pub const PLACE: &str = "x-place";
@@ -107,6 +111,13 @@ impl fmt::Debug for UrlText {
 }
 
 place_schema!(UrlText, "Url", "url", "A URL.");
+
+place_schema!(
+    DsnText,
+    "Dsn",
+    "dsn",
+    "A connection string: key=value pairs, or a URL."
+);
 
 /// A path; a relative one is relative to the configuration file that names it.
 #[derive(Debug, Clone, Deserialize)]
