@@ -170,6 +170,43 @@ fn includes_are_relative_to_the_file_that_names_them() {
 }
 
 #[test]
+fn what_a_file_says_wins_over_what_it_includes() {
+    let included = "[vars]\nport = 9\nhost = \"127.0.0.1\"\n\
+        [[probe]]\nid = \"a\"\nkind = \"tcp\"\nhost = \"${var:host}\"\nport = \"${var:port}\"\n\
+        [[probe]]\nid = \"b\"\nkind = \"tcp\"\nhost = \"${var:host}\"\nport = 9\n\
+        [[item]]\nid = \"X1\"\nneeds = [\"a/*\", \"b/*\"]\n\
+        [[gate]]\nid = \"g\"\nitems = [\"X1\"]\n";
+    let own = "include = [\"profile.toml\"]\n[vars]\nport = 1\n\
+        [[probe]]\nid = \"b\"\nkind = \"tcp\"\nhost = \"localhost\"\nport = 2\n\
+        [[item]]\nid = \"X2\"\nneeds = [\"b/*\"]\n\
+        [[gate]]\nid = \"g\"\nitems = [\"X2\"]\n";
+    let verdict = Run::with_config(own).file("profile.toml", included).once();
+    let targets: Vec<&str> = verdict.json["probes"]
+        .as_array()
+        .expect("probes")
+        .iter()
+        .map(|probe| probe["target"].as_str().expect("target"))
+        .collect();
+    assert_eq!(targets, ["localhost:2", "127.0.0.1:1"]);
+    assert_eq!(verdict.json["gates"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        verdict.json["gates"][0]["blocking"],
+        serde_json::json!(["X2"])
+    );
+
+    // Two files that do not include each other must not contradict each other.
+    let siblings = Run::with_config("include = [\"profile.toml\", \"other.toml\"]\n")
+        .file("profile.toml", included)
+        .file("other.toml", "[vars]\nport = 3\n");
+    let output = siblings.args(["check"]).output();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("the variable `port` is in two files"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn an_error_in_an_included_file_names_that_file() {
     let run = Run::with_config("include = [\"b.toml\"]\n")
         .file("b.toml", "[[probe]]\nid = 5\nkind = \"tcp\"\n");

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -84,6 +85,7 @@ impl Settings {
 /// An error that a client reported beside its calls.
 #[derive(Debug, Clone)]
 pub(super) struct Cause {
+    at: Instant,
     pub(super) code: Code,
     pub(super) text: String,
 }
@@ -111,6 +113,18 @@ impl Heard {
             .clone()
     }
 
+    /// When all brokers were first found dead, and why one of them is.
+    pub(super) fn all_down(&self) -> Option<(Instant, Cause)> {
+        let causes = self.all();
+        let down = causes
+            .iter()
+            .find(|cause| cause.code == Code::AllBrokersDown)?;
+        let telling = causes
+            .iter()
+            .find(|cause| cause.code != Code::AllBrokersDown);
+        Some((down.at, telling.unwrap_or(down).clone()))
+    }
+
     /// A refusal that no waiting changes: a login or a certificate that is not taken.
     pub(super) fn refusal(&self) -> Option<Cause> {
         self.all()
@@ -135,6 +149,7 @@ impl ClientContext for Watch {
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
         self.heard.push(Cause {
+            at: Instant::now(),
             code,
             text: reason.to_owned(),
         });

@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod controls;
 mod facts;
+mod native;
 mod pool;
 mod registry;
 mod rules;
