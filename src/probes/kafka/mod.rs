@@ -23,6 +23,7 @@ use self::client::Settings;
 use self::registry::Registry;
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
 use crate::evidence::{Failure, Observed, UnknownWhy};
+use crate::net::Roots;
 
 /// Descriptors of one client beside its connections, and connections to one broker.
 const DESCRIPTORS_PER_CLIENT: usize = 8;
@@ -34,6 +35,8 @@ pub struct Kafka {
     /// What the probe's own clients are told.
     settings: Settings,
     registry: Option<Registry>,
+    /// What the brokers' certificates are verified against.
+    roots: Roots,
 }
 
 impl ProbeKind for Kafka {
@@ -54,11 +57,12 @@ impl ProbeKind for Kafka {
     type Facts = Facts;
 
     fn new(config: Config) -> Result<Self, Vec<ParamError>> {
-        let (settings, registry) = check::check(&config)?;
+        let checked = check::check(&config)?;
         Ok(Self {
             config,
-            settings,
-            registry,
+            settings: checked.settings,
+            registry: checked.registry,
+            roots: checked.roots,
         })
     }
 
