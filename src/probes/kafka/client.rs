@@ -155,11 +155,21 @@ impl Heard {
         )
     }
 
-    /// A refusal that no waiting changes: a login or a certificate that is not taken.
-    pub(super) fn refusal(&self) -> Option<Cause> {
-        self.all()
-            .into_iter()
-            .find(|cause| matches!(cause.code, Code::Authentication | Code::SSL))
+    /// Since when there is a refusal that no waiting changes: a login or a certificate that is not
+    /// taken.
+    pub(super) fn refusal(&self) -> Option<(Instant, Cause)> {
+        let refused = |cause: &Cause| matches!(cause.code, Code::Authentication | Code::SSL);
+        let cause = self.all().into_iter().find(refused)?;
+        Some((cause.at, cause))
+    }
+
+    /// The first report that says more than that all brokers are down.
+    pub(super) fn telling(&self) -> Option<Cause> {
+        let causes = self.all();
+        let telling = causes
+            .iter()
+            .find(|cause| cause.code != Code::AllBrokersDown);
+        telling.or(causes.first()).cloned()
     }
 }
 

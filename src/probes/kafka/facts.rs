@@ -214,6 +214,8 @@ pub struct GroupTopic {
     pub topic: String,
     /// How many records the group is behind, summed over all partitions.
     pub lag_records: Observed<u64>,
+    /// The same over the partitions of which it is known.
+    pub known_lag_records: u64,
     /// Partitions that hold records and in which the group has committed nothing.
     pub uncommitted_partitions: Observed<Vec<i32>>,
     /// Partitions in which the group's offset lies beyond the end of the log.

@@ -17,6 +17,9 @@ const MAX_THREADS: usize = 64;
 /// Calls of one thread that look at [`Work::is_over`] do so at least this often.
 pub(super) const PULSE: Duration = Duration::from_millis(20);
 
+/// What is kept of the time to return what was seen.
+const RESERVE: Duration = Duration::from_millis(250);
+
 static PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MAX_THREADS)));
 
 /// What a job on a thread must know: when to end.
@@ -40,6 +43,22 @@ impl Work {
     /// Whether the time is up, or nobody waits any more.
     pub(super) fn is_over(&self) -> bool {
         self.left(Duration::MAX).is_zero()
+    }
+
+    /// The same with an end that much earlier.
+    pub(super) fn earlier(&self, by: Duration) -> Self {
+        Self {
+            deadline: Instant::now() + self.left(Duration::MAX).saturating_sub(by),
+            cancelled: Arc::clone(&self.cancelled),
+        }
+    }
+
+    /// The same with a part of what is left, from 0 to 1.
+    pub(super) fn part(&self, part: f64) -> Self {
+        Self {
+            deadline: Instant::now() + self.left(Duration::MAX).mul_f64(part),
+            cancelled: Arc::clone(&self.cancelled),
+        }
     }
 
     /// The same with an earlier end: a share of what is left, for the first of `parts` steps.
@@ -73,8 +92,10 @@ pub(super) async fn run<T: Send + 'static>(
         .await
         .map_err(|_| Failure::probe(format!("all {MAX_THREADS} threads for Kafka were busy")))?
         .map_err(|_| Failure::probe("the threads for Kafka are gone"))?;
+    // What was seen must come back before the deadline, or it would be lost.
+    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
     let work = Work {
-        deadline: deadline.into_std(),
+        deadline: deadline.into_std() - (left / 10).min(RESERVE),
         cancelled: Arc::default(),
     };
     let cancel = Cancel(Arc::clone(&work.cancelled));

@@ -119,7 +119,7 @@ impl Asking<'_> {
                 Err(error) => error,
             };
             drop(self.consumer.poll(Duration::ZERO));
-            if let Some(cause) = self.heard.refusal() {
+            if let Some((_, cause)) = self.heard.refusal() {
                 return Err(Failure::denied(cause.text).into());
             }
             if self.work.is_over() {

@@ -115,7 +115,7 @@ fn produce(
                 stored.insert(delivery.partition, result);
             }
         }
-        if let Some(cause) = heard.refusal() {
+        if let Some((_, cause)) = heard.refusal() {
             return Err(crate::evidence::Failure::denied(cause.text).into());
         }
     }
@@ -172,7 +172,7 @@ fn fetch(
                 _ => tracing::debug!("reading {TOPIC}: {error}"),
             },
         }
-        if let Some(cause) = heard.refusal() {
+        if let Some((_, cause)) = heard.refusal() {
             return Err(crate::evidence::Failure::denied(cause.text).into());
         }
     }

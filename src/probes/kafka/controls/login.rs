@@ -87,8 +87,8 @@ fn reach(
             Err(_) => drop(consumer.poll(Duration::ZERO)),
         }
         match heard.refusal() {
-            Some(cause) if cause.code == Code::Authentication => return Reached::Refused,
-            Some(cause) => {
+            Some((_, cause)) if cause.code == Code::Authentication => return Reached::Refused,
+            Some((_, cause)) => {
                 return Reached::Unknown(Unknown {
                     why: UnknownWhy::NotObserved,
                     detail: cause.text,

@@ -15,6 +15,7 @@ mod values;
 pub(super) use calls::LogEnd;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings as sys;
@@ -25,13 +26,15 @@ use super::pool::{PULSE, Work};
 use crate::evidence::Failure;
 
 pub(super) use values::{
-    ClusterView, ConfigView, GroupListing, GroupView, MemberView, NodeView, OffsetView,
-    PartitionView, Place, Refused, TopicView, code,
+    ClusterView, ConfigView, GroupListing, GroupView, MemberView, OffsetView, PartitionView, Place,
+    Refused, TopicView, code,
 };
 
 /// How long after all brokers were found dead one of them may still come: a name may have another
 /// address, and the next one is tried at once.
 const ALL_DOWN_GRACE: Duration = Duration::from_millis(1500);
+/// The same for a broker that refused: another one may not.
+const REFUSED_GRACE: Duration = Duration::from_millis(700);
 /// What is kept of a step's time to take in what the other brokers have answered.
 const MARGIN: f64 = 0.1;
 
@@ -52,6 +55,7 @@ pub(super) enum Trouble {
 pub(super) struct Admin {
     producer: BaseProducer<Watch>,
     heard: Heard,
+    answered: AtomicBool,
 }
 
 /// A function of librdkafka that puts its answer into a queue.
@@ -66,7 +70,11 @@ impl Admin {
     /// Makes a client; it connects when it is first asked.
     pub(super) fn connect(settings: &Settings) -> Result<Self, Failure> {
         let (producer, heard) = settings.connect::<BaseProducer<Watch>>()?;
-        Ok(Self { producer, heard })
+        Ok(Self {
+            producer,
+            heard,
+            answered: AtomicBool::new(false),
+        })
     }
 
     /// What the client has reported so far.
@@ -144,13 +152,23 @@ impl Admin {
         self.producer.poll(Duration::from_millis(1));
     }
 
-    /// What makes waiting useless.
+    /// What makes waiting useless, as long as no broker has answered.
     fn why(&self) -> Option<Trouble> {
-        if let Some(cause) = self.heard.refusal() {
-            return Some(Trouble::Refused(cause));
+        if self.answered.load(Ordering::Relaxed) {
+            return None;
+        }
+        let now = Instant::now();
+        if let Some((since, cause)) = self.heard.refusal() {
+            return (now >= since + REFUSED_GRACE).then_some(Trouble::Refused(cause));
         }
         let (since, cause) = self.heard.all_down()?;
-        (Instant::now() >= since + ALL_DOWN_GRACE).then_some(Trouble::AllDown(cause))
+        (now >= since + ALL_DOWN_GRACE).then_some(Trouble::AllDown(cause))
+    }
+
+    /// A broker has answered: from now on one that cannot be reached is one of several, and its
+    /// questions time out.
+    pub(super) fn settle(&self) {
+        self.answered.store(true, Ordering::Relaxed);
     }
 }
 

@@ -223,7 +223,7 @@ impl Reader<'_> {
 
     /// Why a call failed; the client itself knows better than the call.
     fn why(&self, error: &KafkaError) -> Unknown {
-        if let Some(cause) = self.heard.refusal() {
+        if let Some((_, cause)) = self.heard.refusal() {
             return unknown(UnknownWhy::Denied, cause.text);
         }
         match error.rdkafka_error_code() {
