@@ -11,6 +11,7 @@
 
 mod lab;
 
+mod api;
 mod config;
 mod dns;
 mod drift;

@@ -1,5 +1,6 @@
 //! One dialler for every probe: DNS → TCP → TLS, each step with a deadline, timed and recorded.
 
+pub mod api;
 mod dial;
 mod error;
 mod own_root;

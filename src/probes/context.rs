@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::evidence::Trail;
+use crate::evidence::{Failure, Trail};
 use crate::net::Dialler;
+use crate::net::api::{Api, Endpoint};
 
 /// What an earlier run of the same probe observed.
 #[derive(Debug, Clone)]
@@ -56,6 +57,21 @@ impl Context {
     /// The one dialler.
     pub fn net(&self) -> &Dialler {
         &self.dialler
+    }
+
+    /// Opens an HTTP API for this attempt, and records its addresses.
+    ///
+    /// # Errors
+    /// A probe error when our resolver gives no address, or our TLS cannot be set up.
+    pub async fn api(&self, endpoint: &Endpoint) -> Result<Api, Failure> {
+        let begun = Instant::now();
+        // A slow resolver must not leave so little time that the target looks silent.
+        let api = Api::open(&self.dialler, endpoint, self.share(2), self.deadline).await?;
+        self.phase("dns", begun.elapsed());
+        for address in api.addresses() {
+            self.address(*address);
+        }
+        Ok(api)
     }
 
     /// When this attempt must be over.

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::Context;
 use crate::evidence::{FactSchema, Failure, SchemaError};
+use crate::net::api::BadParam;
 
 /// How bad a rule that does not hold is.
 #[derive(
@@ -104,6 +105,12 @@ impl ParamError {
             param: param.into(),
             message: message.into(),
         }
+    }
+}
+
+impl From<BadParam> for ParamError {
+    fn from(bad: BadParam) -> Self {
+        Self::new(bad.param, bad.message)
     }
 }
 

@@ -8,7 +8,7 @@ use rdkafka::types::RDKafkaConfRes;
 
 use super::client::{Claims, Settings};
 use super::config::{Config, GroupParams, Setting, TopicParams};
-use super::registry;
+use super::registry::Registry;
 use crate::probes::ParamError;
 
 /// Settings that a probe decides by itself, and the parameter to write instead, if there is one.
@@ -48,7 +48,7 @@ pub(super) fn features() -> String {
 }
 
 /// Checks all of it and says what clients are to be told.
-pub(super) fn check(config: &Config) -> Result<Settings, Vec<ParamError>> {
+pub(super) fn check(config: &Config) -> Result<(Settings, Option<Registry>), Vec<ParamError>> {
     let mut errors = Vec::new();
     check_brokers(&config.brokers, &mut errors);
     check_topics(&config.topics, &mut errors);
@@ -69,15 +69,16 @@ pub(super) fn check(config: &Config) -> Result<Settings, Vec<ParamError>> {
             errors.push(ParamError::new("security.token", message));
         }
     }
-    if let Some(params) = &config.schema_registry {
-        registry::check(params, &mut errors);
-    }
+    let registry = config.schema_registry.as_ref().and_then(|params| {
+        let topics = config.topics.iter().map(|topic| topic.name.as_str());
+        Registry::new(params, topics, &mut errors)
+    });
     if config.observe_for.is_some() && config.groups.is_empty() {
         let message = "watches groups, and none is declared: add `groups`, or leave it out";
         errors.push(ParamError::new("observe_for", message));
     }
     if errors.is_empty() {
-        Ok(Settings::new(&config.brokers, &settings, token))
+        Ok((Settings::new(&config.brokers, &settings, token), registry))
     } else {
         Err(errors)
     }

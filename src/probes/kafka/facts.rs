@@ -55,7 +55,7 @@ pub struct Facts {
     #[serde(flatten)]
     pub controls: ControlFacts,
     /// The schema registry.
-    pub schema_registry: RegistryFacts,
+    pub schema_registry: Observed<RegistryFacts>,
     /// The canary.
     pub canary: CanaryFacts,
 }

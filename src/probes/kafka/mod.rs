@@ -32,7 +32,7 @@ use tokio::time::Instant;
 use self::canary::CanaryFacts;
 use self::client::Settings;
 use self::controls::ControlFacts;
-use self::registry::RegistryFacts;
+use self::registry::{Registry, RegistryFacts};
 use self::survey::{Questions, Survey};
 use self::window::History;
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
@@ -49,6 +49,7 @@ pub struct Kafka {
     config: Config,
     /// What the probe's own clients are told.
     settings: Settings,
+    registry: Option<Registry>,
 }
 
 impl ProbeKind for Kafka {
@@ -69,8 +70,12 @@ impl ProbeKind for Kafka {
     type Facts = Facts;
 
     fn new(config: Config) -> Result<Self, Vec<ParamError>> {
-        let settings = check::check(&config)?;
-        Ok(Self { config, settings })
+        let (settings, registry) = check::check(&config)?;
+        Ok(Self {
+            config,
+            settings,
+            registry,
+        })
     }
 
     fn config(&self) -> &Config {
@@ -81,8 +86,17 @@ impl ProbeKind for Kafka {
         self.config.brokers.join(",")
     }
 
+    fn secrets(&self) -> Vec<String> {
+        let registry = self.registry.as_ref().map(Registry::secrets);
+        registry.unwrap_or_default().to_vec()
+    }
+
     fn descriptors(&self) -> usize {
-        DESCRIPTORS_PER_CLIENT + DESCRIPTORS_PER_BROKER * self.config.brokers.len()
+        let registry = match self.registry {
+            Some(_) => crate::net::api::DESCRIPTORS,
+            None => 0,
+        };
+        registry + DESCRIPTORS_PER_CLIENT + DESCRIPTORS_PER_BROKER * self.config.brokers.len()
     }
 
     fn extra_time(&self) -> Duration {
@@ -135,7 +149,7 @@ impl Kafka {
         ctx: &Context,
         survey: &Survey,
         controls: ControlFacts,
-        schema_registry: RegistryFacts,
+        schema_registry: Observed<RegistryFacts>,
         canary: CanaryFacts,
     ) -> Facts {
         let history = History::read(ctx.earlier());

@@ -158,8 +158,8 @@ impl Admin {
             return None;
         }
         let now = Instant::now();
-        if let Some((since, cause)) = self.heard.refusal() {
-            return (now >= since + REFUSED_GRACE).then_some(Trouble::Refused(cause));
+        if let Some(cause) = self.heard.refusal() {
+            return (now >= cause.at + REFUSED_GRACE).then_some(Trouble::Refused(cause));
         }
         let (since, cause) = self.heard.all_down()?;
         (now >= since + ALL_DOWN_GRACE).then_some(Trouble::AllDown(cause))
