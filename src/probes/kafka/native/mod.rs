@@ -254,10 +254,8 @@ impl Event {
         // SAFETY: the event is alive, and its text lives as long.
         unsafe {
             let code = rd_kafka_event_error(self.0);
-            (code != 0).then(|| Refused {
-                code,
-                text: text(sys::rd_kafka_event_error_string(self.0)),
-            })
+            let said = sys::rd_kafka_event_error_string(self.0);
+            (code != 0).then(|| read::explained(code, &text(said)))
         }
     }
 }
