@@ -64,6 +64,7 @@ fn it_makes_its_topic_once_and_comes_back_from_every_partition() {
 #[test]
 fn without_allow_writes_nothing_is_written_and_the_rules_are_not_enabled() {
     let kafka = fresh();
+    kafka.create_topic("canary-not-allowed", 1, 3, &[]);
     let config = format!(
         "[[probe]]\nid = \"stream\"\nkind = \"kafka\"\nbrokers = {}\n",
         kafka.plaintext()

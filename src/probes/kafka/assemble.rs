@@ -42,7 +42,7 @@ pub(super) fn topics(survey: &Survey) -> impl Iterator<Item = &TopicView> {
 }
 
 /// Why what was seen may not be all there is; `None`: it is.
-fn gap(survey: &Survey) -> Option<Unknown> {
+pub(super) fn gap(survey: &Survey) -> Option<Unknown> {
     if let Err(trouble) = &survey.listed {
         return Some(unknown(trouble, "Describe on all topics"));
     }
@@ -88,10 +88,17 @@ fn gap(survey: &Survey) -> Option<Unknown> {
         let right = format!("Describe on topic {}", topic.name);
         return Some(unknown_refused(refused, &right));
     }
-    let nothing = topics(survey).all(|topic| topic.partitions.is_err());
-    nothing.then(|| Unknown {
-        why: UnknownWhy::NotObserved,
-        detail: "no topic was seen".to_owned(),
+    None
+}
+
+/// The same, and why nothing can be said of no topic.
+fn gap_or_nothing(survey: &Survey) -> Option<Unknown> {
+    gap(survey).or_else(|| {
+        let nothing = topics(survey).all(|topic| topic.partitions.is_err());
+        nothing.then(|| Unknown {
+            why: UnknownWhy::NotObserved,
+            detail: "there is no topic yet".to_owned(),
+        })
     })
 }
 
@@ -123,7 +130,10 @@ pub(super) fn setting<T>(
             return unknown(trouble, &format!("DescribeConfigs on topic {topic}")).into();
         }
         None => {
-            return Observed::unknown(UnknownWhy::NotObserved, "its settings were not asked for");
+            return Observed::unknown(
+                UnknownWhy::NotObserved,
+                format!("topic {topic} was not seen"),
+            );
         }
     };
     let entry = entries.iter().find(|entry| entry.name == name);
@@ -186,7 +196,7 @@ fn first_gap<'k, T: 'k>(facts: impl Iterator<Item = &'k Observed<T>>) -> Option<
 /// The health of all partitions.
 pub(super) fn partitions(survey: &Survey) -> Partitions {
     let known = known(survey);
-    let gap = gap(survey);
+    let gap = gap_or_nothing(survey);
     let gap = gap.as_ref();
     let no_minimum = first_gap(known.iter().map(|topic| &topic.min_insync_replicas));
     let minimum_gap = gap.or(no_minimum.as_ref());

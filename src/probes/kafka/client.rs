@@ -85,7 +85,7 @@ impl Settings {
 /// An error that a client reported beside its calls.
 #[derive(Debug, Clone)]
 pub(super) struct Cause {
-    at: Instant,
+    pub(super) at: Instant,
     pub(super) code: Code,
     pub(super) text: String,
 }
@@ -155,12 +155,10 @@ impl Heard {
         )
     }
 
-    /// Since when there is a refusal that no waiting changes: a login or a certificate that is not
-    /// taken.
-    pub(super) fn refusal(&self) -> Option<(Instant, Cause)> {
+    /// A refusal that no waiting changes: a login or a certificate that is not taken.
+    pub(super) fn refusal(&self) -> Option<Cause> {
         let refused = |cause: &Cause| matches!(cause.code, Code::Authentication | Code::SSL);
-        let cause = self.all().into_iter().find(refused)?;
-        Some((cause.at, cause))
+        self.all().into_iter().find(refused)
     }
 
     /// The first report that says more than that all brokers are down.

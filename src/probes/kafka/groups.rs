@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::assemble::partition_name;
+use super::assemble::{gap, partition_name};
 use super::config::GroupParams;
 use super::facts::{Group, GroupPartition, GroupProtocol, GroupState, GroupTopic, Member};
 use super::native::{GroupView, Place, Trouble, code};
@@ -55,13 +55,11 @@ fn described<'s>(survey: &'s Survey, name: &str) -> (Observed<bool>, Observed<&'
             (absent(), true)
         }
         Some(Err(trouble)) => (unknown(trouble, &right), false),
-        None => (
-            Unknown {
-                why: UnknownWhy::NotObserved,
-                detail: "the group was not asked for".to_owned(),
-            },
-            false,
-        ),
+        // The cluster has no topic in which groups would be kept, or it is hidden.
+        None => match gap(survey) {
+            None => (absent(), true),
+            Some(why) => (why, false),
+        },
     };
     if !absent {
         return (not_seen(&why), not_seen(&why));
@@ -162,9 +160,13 @@ fn group_topic(
         Observed::Value(list) => sum(list, of),
         Observed::Unknown(why) => not_seen(why),
     };
+    let idle = consumes_nothing(topic, list.unwrap_or_default(), seen);
     GroupTopic {
         topic: topic.to_owned(),
-        lag_records: of_list(&|it| it.lag_records.clone()),
+        lag_records: match idle {
+            Some(why) => Observed::Unknown(why),
+            None => of_list(&|it| it.lag_records.clone()),
+        },
         known_lag_records: list
             .unwrap_or_default()
             .iter()
@@ -176,6 +178,24 @@ fn group_topic(
         removed_unread_records: of_list(&|it| it.removed_unread_records.clone()),
         partitions,
     }
+}
+
+/// Why there is no lag to speak of: the group has neither partitions of this topic nor offsets in it.
+fn consumes_nothing(topic: &str, list: &[GroupPartition], seen: &Seen<'_>) -> Option<Unknown> {
+    let has_offsets = list.iter().any(|it| it.committed_offset.value().is_some());
+    if has_offsets || list.is_empty() {
+        return None;
+    }
+    let view = match seen {
+        Ok(view) => view,
+        Err(why) => return Some(why.clone()),
+    };
+    let assigned = view.members.iter().flat_map(|member| &member.partitions);
+    let none = !assigned.into_iter().any(|place| place.topic == topic);
+    none.then(|| Unknown {
+        why: UnknownWhy::NotObserved,
+        detail: format!("the group consumes nothing of topic {topic}"),
+    })
 }
 
 /// The sum, where every part is known; otherwise why the first one is not.

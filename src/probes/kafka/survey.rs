@@ -19,6 +19,9 @@ use crate::evidence::Failure;
 /// may not ask: then what it is shown is not all there is.
 pub(super) const CONTROL_TOPIC: &str = "probe-visibility-control";
 
+/// Where a cluster keeps its groups.
+pub(super) const GROUPS_TOPIC: &str = "__consumer_offsets";
+
 /// The settings of topics that are read.
 pub(super) const TOPIC_SETTINGS: &[&str] = &[
     "min.insync.replicas",
@@ -120,13 +123,9 @@ pub(super) fn survey(
     let named = ask_by_name(&admin, questions, &listed, &first.share(6));
     let configs = ask_configs(&admin, &listed, &named, &first.share(5));
     let group_list = admin.group_list(&first.share(5));
-    let names: Vec<&str> = questions
-        .groups
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let names = askable_groups(questions, &listed, &group_list);
     let groups = admin.groups(&names, &first.share(4));
-    let places = places(questions, &listed, &named);
+    let places = places(questions, &names, &listed, &named);
     let mut looks = vec![look(&admin, &places, &first.share(2))];
     let starts = ask_end(&admin, &places, LogEnd::Start, &first);
     if let Some(watch) = questions.watch {
@@ -194,6 +193,25 @@ fn ask_configs(
     configs
 }
 
+/// Groups that can be asked for by name. Looking for the coordinator of the first group of a cluster
+/// makes the topic in which groups are kept; where there is none yet, there is no group either.
+fn askable_groups<'q>(
+    questions: &'q Questions,
+    listed: &Result<Vec<TopicView>, Trouble>,
+    group_list: &Result<(Vec<GroupListing>, Vec<Refused>), Trouble>,
+) -> Vec<&'q str> {
+    let kept = listed
+        .iter()
+        .flatten()
+        .any(|topic| topic.name == GROUPS_TOPIC);
+    let listed = |name: &str| {
+        let groups = group_list.iter().flat_map(|(groups, _)| groups);
+        groups.into_iter().any(|group| group.name == name)
+    };
+    let names = questions.groups.iter().map(|(name, _)| name.as_str());
+    names.filter(|name| kept || listed(name)).collect()
+}
+
 /// The partitions that each group must consume, and of all of them those that have a leader.
 struct Places {
     by_group: Vec<(String, Vec<Place>)>,
@@ -202,6 +220,7 @@ struct Places {
 
 fn places(
     questions: &Questions,
+    askable: &[&str],
     listed: &Result<Vec<TopicView>, Trouble>,
     named: &Result<Vec<TopicView>, Trouble>,
 ) -> Places {
@@ -231,7 +250,9 @@ fn places(
                 .map(|(place, _)| place.clone()),
         );
         let of_group = of_group.into_iter().map(|(place, _)| place.clone());
-        by_group.push((group.clone(), of_group.collect()));
+        if askable.contains(&group.as_str()) {
+            by_group.push((group.clone(), of_group.collect()));
+        }
     }
     Places {
         by_group,

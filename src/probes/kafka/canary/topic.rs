@@ -3,19 +3,17 @@
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::runtime::Handle;
 
-use super::super::client::{Heard, Settings, Watch};
+use super::super::client::{Settings, Watch};
 use super::super::config::Config;
-use super::super::pool::Work;
+use super::super::native::{self, Admin, PartitionView, TopicView, code};
+use super::super::pool::{PULSE, Work};
+use super::super::trouble;
 use super::{TOPIC, Trouble};
-use crate::evidence::{Failure, Unknown, UnknownWhy};
+use crate::evidence::{Unknown, UnknownWhy};
 
-/// A call that fails says why only to those who listen in between.
-const SLICE: Duration = Duration::from_millis(200);
 /// A cluster of more brokers gets no more partitions.
 const MAX_PARTITIONS: usize = 64;
 
@@ -53,29 +51,25 @@ pub(super) fn ensure(
     wanted: &Wanted,
     runtime: &Handle,
     work: &Work,
-) -> Result<Vec<Leader>, Trouble> {
-    let (consumer, heard) = settings.connect::<BaseConsumer<Watch>>()?;
-    let asking = Asking {
-        consumer: &consumer,
-        heard: &heard,
-        work,
-    };
+) -> Result<Vec<PartitionView>, Trouble> {
+    let admin = Admin::connect(settings)?;
     let mut made = false;
     loop {
-        let metadata = asking.metadata(Some(TOPIC))?;
-        let found = metadata.topics().iter().find(|topic| topic.name() == TOPIC);
-        let error = found.and_then(|topic| topic.error()).map(Code::from);
-        match (found, error) {
-            (Some(topic), None) if !topic.partitions().is_empty() => {
-                let leaders: Vec<Leader> = topic.partitions().iter().map(Leader::of).collect();
-                // Of a new topic, not every partition has its leader at once.
-                if !made || leaders.iter().all(|one| one.is_led) {
-                    return Ok(leaders);
-                }
+        let found = admin.topics(&[TOPIC], work).map_err(no_answer)?;
+        let found = found.into_iter().find(|topic| topic.name == TOPIC);
+        match found.map(|topic| topic.partitions) {
+            // Of a new topic, not every partition has its leader at once.
+            Some(Ok(partitions))
+                if !partitions.is_empty()
+                    && (!made || partitions.iter().all(|one| one.leader >= 0)) =>
+            {
+                return Ok(partitions);
             }
-            (_, Some(Code::TopicAuthorizationFailed)) => return Err(denied("Describe")),
-            (_, Some(Code::UnknownTopic | Code::UnknownTopicOrPartition)) if !made => {
-                make(settings, wanted, &asking.metadata(None)?, runtime, work)?;
+            Some(Err(refused)) if refused.code == code::TOPIC_DENIED => {
+                return Err(denied("Describe"));
+            }
+            Some(Err(refused)) if refused.code == code::UNKNOWN_TOPIC && !made => {
+                make(settings, wanted, &admin, runtime, work)?;
                 made = true;
             }
             _ => {}
@@ -83,65 +77,35 @@ pub(super) fn ensure(
         if work.is_over() {
             return Err(Trouble::Problem(format!("{TOPIC} gets no leaders")));
         }
-        std::thread::sleep(work.left(SLICE));
+        std::thread::sleep(work.left(PULSE));
     }
 }
 
-/// A partition of the topic.
-pub(super) struct Leader {
-    /// Its number.
-    pub(super) partition: i32,
-    /// Whether it has a leader.
-    pub(super) is_led: bool,
-}
-
-impl Leader {
-    fn of(partition: &rdkafka::metadata::MetadataPartition) -> Self {
-        Self {
-            partition: partition.id(),
-            is_led: partition.leader() >= 0,
+/// Nothing was told at all.
+fn no_answer(trouble: native::Trouble) -> Trouble {
+    match trouble {
+        native::Trouble::Refused(_) => Trouble::Unknown(trouble::unknown(&trouble, "a login")),
+        native::Trouble::AllDown(cause) => {
+            Trouble::Problem(format!("no broker can be reached: {}", cause.text))
         }
-    }
-}
-
-struct Asking<'a> {
-    consumer: &'a BaseConsumer<Watch>,
-    heard: &'a Heard,
-    work: &'a Work,
-}
-
-impl Asking<'_> {
-    fn metadata(&self, topic: Option<&str>) -> Result<Metadata, Trouble> {
-        loop {
-            let told = self.consumer.fetch_metadata(topic, self.work.left(SLICE));
-            let error = match told {
-                Ok(metadata) => return Ok(metadata),
-                Err(error) => error,
-            };
-            drop(self.consumer.poll(Duration::ZERO));
-            if let Some((_, cause)) = self.heard.refusal() {
-                return Err(Failure::denied(cause.text).into());
-            }
-            if self.work.is_over() {
-                let told = self.heard.all().pop().map(|cause| cause.text);
-                let text = told.unwrap_or_else(|| error.to_string());
-                return Err(Trouble::Problem(format!("no broker answers: {text}")));
-            }
-        }
+        native::Trouble::TimedOut => Trouble::Problem("no broker answers in time".to_owned()),
+        native::Trouble::Failed(refused) => Trouble::Problem(refused.text),
     }
 }
 
 fn make(
     settings: &Settings,
     wanted: &Wanted,
-    cluster: &Metadata,
+    admin: &Admin,
     runtime: &Handle,
     work: &Work,
 ) -> Result<(), Trouble> {
-    let (admin, _) = settings.connect::<AdminClient<Watch>>()?;
-    let partitions = cluster.brokers().len().clamp(1, MAX_PARTITIONS);
-    let partitions = i32::try_from(partitions).unwrap_or(1);
-    let replication = wanted.replication.unwrap_or_else(|| usual(cluster));
+    let brokers = admin.cluster(work).map_err(no_answer)?.nodes.len();
+    let partitions = i32::try_from(brokers.clamp(1, MAX_PARTITIONS)).unwrap_or(1);
+    let replication = match wanted.replication {
+        Some(replication) => replication,
+        None => usual(&admin.all_topics(work).map_err(no_answer)?),
+    };
     let mut topic = NewTopic::new(TOPIC, partitions, TopicReplication::Fixed(replication));
     for (key, value) in RETENTION {
         topic = topic.set(key, value);
@@ -149,6 +113,7 @@ fn make(
     if let Some(minimum) = &wanted.min_insync_replicas {
         topic = topic.set("min.insync.replicas", minimum);
     }
+    let (admin, _) = settings.connect::<AdminClient<Watch>>()?;
     let left = work.left(Duration::from_secs(3_600));
     let options = AdminOptions::new()
         .request_timeout(Some(left))
@@ -173,9 +138,11 @@ fn make(
 
 /// The most replicas that any topic has: what the cluster is meant to survive. -1 leaves it to the
 /// brokers' default.
-fn usual(cluster: &Metadata) -> i32 {
-    let partitions = (cluster.topics().iter()).flat_map(|topic| topic.partitions());
-    let most = partitions.map(|one| one.replicas().len()).max();
+fn usual(topics: &[TopicView]) -> i32 {
+    let partitions = topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().flatten());
+    let most = partitions.map(|one| one.replicas.len()).max();
     most.and_then(|most| i32::try_from(most).ok())
         .filter(|most| *most > 0)
         .unwrap_or(-1)

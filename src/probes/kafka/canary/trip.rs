@@ -3,18 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
-use rdkafka::message::Message as _;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
-use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::client::{Settings, Watch};
+use super::super::native::{Fetcher, PartitionView, Position, What, code};
 use super::super::pool::{PULSE, Work};
-use super::topic::Leader;
 use super::{CanaryPartition, TOPIC, Trouble};
-use crate::evidence::{Observed, Unknown, UnknownWhy, millis};
+use crate::evidence::{Failure, Observed, Unknown, UnknownWhy, millis};
 
 /// How long to wait before a record that was not taken is sent again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -22,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Sends a record to every partition and reads it back.
 pub(super) fn fly(
     settings: &Settings,
-    leaders: &[Leader],
+    leaders: &[PartitionView],
     work: &Work,
 ) -> Result<Vec<CanaryPartition>, Trouble> {
     let id = unique()?;
@@ -59,7 +55,7 @@ type Fetched = Result<Duration, String>;
 
 fn produce(
     settings: &Settings,
-    leaders: &[Leader],
+    leaders: &[PartitionView],
     id: &str,
     work: &Work,
 ) -> Result<BTreeMap<i32, Result<Stored, NotStored>>, Trouble> {
@@ -115,11 +111,11 @@ fn produce(
                 stored.insert(delivery.partition, result);
             }
         }
-        if let Some((_, cause)) = heard.refusal() {
-            return Err(crate::evidence::Failure::denied(cause.text).into());
+        if let Some(cause) = heard.refusal() {
+            return Err(Failure::denied(cause.text).into());
         }
     }
-    producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
+    producer.purge(PurgeConfig::default().queue().inflight());
     Ok(stored)
 }
 
@@ -139,48 +135,39 @@ fn fetch(
         .with("fetch.wait.max.ms", "20")
         .with("fetch.message.max.bytes", "65536")
         .with("queued.max.messages.kbytes", "1024");
-    let (consumer, heard) = settings.connect::<BaseConsumer<Watch>>()?;
-    let problem = |error: KafkaError| Trouble::Problem(format!("reading {TOPIC}: {error}"));
-    let mut list = TopicPartitionList::new();
-    for (partition, offset) in offsets {
-        list.add_partition_offset(TOPIC, *partition, Offset::Offset(*offset))
-            .map_err(problem)?;
-    }
+    let fetcher = Fetcher::connect(&settings)?;
+    let from = (offsets.iter()).map(|(partition, offset)| (*partition, Position::Offset(*offset)));
     let begun = Instant::now();
-    consumer.assign(&list).map_err(problem)?;
+    let mut reading = (fetcher.read(TOPIC, from))
+        .map_err(|refused| Trouble::Problem(format!("reading {TOPIC}: {}", refused.text)))?;
     while fetched.len() < offsets.len() && !work.is_over() {
-        match consumer.poll(PULSE) {
-            None => {}
-            Some(Ok(message)) => {
-                let partition = message.partition();
-                if offsets.get(&partition) != Some(&message.offset()) {
-                    continue;
-                }
-                let same = message.payload() == Some(id.as_bytes());
-                fetched.insert(
-                    partition,
-                    if same {
-                        Ok(begun.elapsed())
-                    } else {
-                        Err("another record came back from its offset".to_owned())
-                    },
-                );
+        let Some(got) = reading.next(PULSE) else {
+            if let Some(cause) = fetcher.heard().refusal() {
+                return Err(Failure::denied(cause.text).into());
             }
-            Some(Err(error)) => match error.rdkafka_error_code() {
-                Some(Code::TopicAuthorizationFailed) => return Err(super::topic::denied("Read")),
-                // A leader may move meanwhile: the library finds the new one.
-                _ => tracing::debug!("reading {TOPIC}: {error}"),
-            },
-        }
-        if let Some((_, cause)) = heard.refusal() {
-            return Err(crate::evidence::Failure::denied(cause.text).into());
+            continue;
+        };
+        match got.what {
+            What::Record(message) if offsets.get(&got.partition) == Some(&message.offset) => {
+                let back = if message.value.as_deref() == Some(id.as_bytes()) {
+                    Ok(begun.elapsed())
+                } else {
+                    Err("another record came back from its offset".to_owned())
+                };
+                fetched.insert(got.partition, back);
+            }
+            What::Refused(refused) if refused.code == code::TOPIC_DENIED => {
+                return Err(super::topic::denied("Read"));
+            }
+            // Later records of others; a leader that has moved, which the library finds.
+            What::Record(_) | What::End | What::Refused(_) => {}
         }
     }
     Ok(fetched)
 }
 
 fn outcome(
-    leader: &Leader,
+    leader: &PartitionView,
     stored: Option<&Result<Stored, NotStored>>,
     fetched: Option<&Fetched>,
 ) -> CanaryPartition {
@@ -224,8 +211,8 @@ fn outcome(
 
 type NothingStored = (Option<Observed<String>>, Observed<i64>, Observed<f64>);
 
-fn not_stored(leader: &Leader, text: &str) -> NothingStored {
-    let text = if leader.is_led {
+fn not_stored(leader: &PartitionView, text: &str) -> NothingStored {
+    let text = if leader.leader >= 0 {
         format!("not stored by all in-sync replicas: {text}")
     } else {
         format!("not stored, it has no leader: {text}")

@@ -9,10 +9,12 @@
 #![expect(unsafe_code, reason = "librdkafka has these functions in C alone")]
 
 mod calls;
+mod fetch;
 mod read;
 mod values;
 
 pub(super) use calls::LogEnd;
+pub(super) use fetch::{Fetcher, Message, Position, What};
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -158,8 +160,8 @@ impl Admin {
             return None;
         }
         let now = Instant::now();
-        if let Some((since, cause)) = self.heard.refusal() {
-            return (now >= since + REFUSED_GRACE).then_some(Trouble::Refused(cause));
+        if let Some(cause) = self.heard.refusal() {
+            return (now >= cause.at + REFUSED_GRACE).then_some(Trouble::Refused(cause));
         }
         let (since, cause) = self.heard.all_down()?;
         (now >= since + ALL_DOWN_GRACE).then_some(Trouble::AllDown(cause))
@@ -254,10 +256,8 @@ impl Event {
         // SAFETY: the event is alive, and its text lives as long.
         unsafe {
             let code = rd_kafka_event_error(self.0);
-            (code != 0).then(|| Refused {
-                code,
-                text: text(sys::rd_kafka_event_error_string(self.0)),
-            })
+            let said = sys::rd_kafka_event_error_string(self.0);
+            (code != 0).then(|| read::explained(code, &text(said)))
         }
     }
 }

@@ -37,11 +37,21 @@ unsafe fn refused(error: *const sys::rd_kafka_error_t) -> Option<Refused> {
     // SAFETY: not null and alive.
     unsafe {
         let code = rd_kafka_error_code(error);
-        (code != 0).then(|| Refused {
-            code,
-            text: text(sys::rd_kafka_error_string(error)),
-        })
+        (code != 0).then(|| explained(code, &text(sys::rd_kafka_error_string(error))))
     }
+}
+
+/// An error with what its code means, where its text leaves that out.
+pub(super) fn explained(code: i32, said: &str) -> Refused {
+    let said = said.trim();
+    let text = if said.is_empty() {
+        meaning(code)
+    } else if said.ends_with(':') {
+        format!("{said} {}", meaning(code))
+    } else {
+        said.to_owned()
+    };
+    Refused { code, text }
 }
 
 /// What a broker's code means.
