@@ -17,6 +17,7 @@ mod dns;
 mod drift;
 mod engine;
 mod http;
+mod kafka;
 mod output;
 mod tcp;
 mod tls;

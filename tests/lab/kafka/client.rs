@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -37,6 +37,26 @@ impl Kafka {
                 topic.name() == name && topic.partitions().iter().all(|one| one.leader() >= 0)
             })
         });
+    }
+
+    /// Adds a partition that these brokers hold.
+    pub fn add_partition(&self, topic: &str, brokers: &[i32]) {
+        let before = self.partitions(topic);
+        let replicas = [brokers];
+        let more = NewPartitions::new(topic, before + 1).assign(&replicas);
+        let added = block_on(self.admin().create_partitions([&more], &patient()));
+        for result in added.expect("ask for a partition") {
+            result.expect("add a partition");
+        }
+        self.wait("know the new partition", |_| {
+            self.partitions(topic) > before
+        });
+    }
+
+    fn partitions(&self, topic: &str) -> usize {
+        let metadata = self.metadata();
+        let topic = metadata.topics().iter().find(|one| one.name() == topic);
+        topic.map_or(0, |topic| topic.partitions().len())
     }
 
     /// Deletes a topic.
