@@ -4,6 +4,7 @@ mod access;
 mod groups;
 mod outages;
 mod parameters;
+mod scale;
 mod topics;
 
 use crate::lab::{Run, Verdict};

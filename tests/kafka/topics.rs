@@ -100,8 +100,8 @@ fn replication_is_a_floor_on_every_partition() {
     );
     assert_eq!(seen, "pass", "{reason}");
     // The first partition has three replicas, the second one.
-    kafka.create_topic("uneven", 1, 3, &[("min.insync.replicas", "1")]);
-    kafka.add_partition("uneven", &[1]);
+    kafka.create_topic("uneven", 2, 3, &[("min.insync.replicas", "1")]);
+    kafka.reassign("uneven", 1, &[1]);
     let (seen, reason) = declared(
         &kafka,
         "name = \"uneven\", replication_factor = 3",

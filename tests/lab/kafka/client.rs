@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -39,32 +39,28 @@ impl Kafka {
         });
     }
 
-    /// Adds a partition that these brokers hold.
-    pub fn add_partition(&self, topic: &str, brokers: &[i32]) {
-        let before = self.partitions(topic);
-        let replicas = [brokers];
-        let more = NewPartitions::new(topic, before + 1).assign(&replicas);
-        let added = block_on(self.admin().create_partitions([&more], &patient()));
-        for result in added.expect("ask for a partition") {
-            result.expect("add a partition");
+    /// Creates many topics at once.
+    pub fn create_topics(&self, names: &[&str], partitions: i32, replication: i32) {
+        let topic = |name| NewTopic::new(name, partitions, TopicReplication::Fixed(replication));
+        let topics: Vec<NewTopic<'_>> = names.iter().copied().map(topic).collect();
+        let created = block_on(self.admin().create_topics(&topics, &patient()));
+        for result in created.expect("ask for topics") {
+            result.expect("create a topic");
         }
-        self.wait("know the new partition", |_| {
-            self.partitions(topic) > before
-        });
+        self.wait_until_in_sync();
     }
 
-    fn partitions(&self, topic: &str) -> usize {
-        let metadata = self.metadata();
-        let topic = metadata.topics().iter().find(|one| one.name() == topic);
-        topic.map_or(0, |topic| topic.partitions().len())
+    /// Deletes topics.
+    pub fn delete_topics(&self, names: &[&str]) {
+        let deleted = block_on(self.admin().delete_topics(names, &patient()));
+        for result in deleted.expect("ask to delete topics") {
+            result.expect("delete a topic");
+        }
     }
 
     /// Deletes a topic.
     pub fn delete_topic(&self, name: &str) {
-        let deleted = block_on(self.admin().delete_topics(&[name], &patient()));
-        for result in deleted.expect("ask to delete a topic") {
-            result.expect("delete a topic");
-        }
+        self.delete_topics(&[name]);
         self.wait("forget the topic", |metadata| {
             !metadata.topics().iter().any(|topic| topic.name() == name)
         });
