@@ -1,15 +1,8 @@
 //! Clients that must be turned away.
 
-use crate::lab::Kafka;
-use crate::lab::kafka::{ADMIN, NOBODY, PROBE, password};
-use crate::lab::{Run, Verdict};
-
-/// One run of a probe with these parameters.
-fn run(params: &str) -> Verdict {
-    let config =
-        format!("[[probe]]\nid = \"stream\"\nkind = \"kafka\"\ntimeout = \"10s\"\n{params}\n");
-    Run::with_config(&config).once()
-}
+use super::run;
+use crate::lab::kafka::{ADMIN, NOBODY, Operation, PROBE, Resource, password};
+use crate::lab::{Hostile, Kafka};
 
 #[test]
 fn without_credentials_nobody_is_served_where_a_login_is_wanted() {
@@ -68,7 +61,7 @@ fn a_refusal_counts_only_where_the_probe_itself_is_served() {
 #[test]
 fn a_port_that_only_hangs_up_has_refused_nobody() {
     let kafka = Kafka::shared();
-    let hostile = crate::lab::Hostile::start();
+    let hostile = Hostile::start();
     let own = kafka.sasl_plaintext();
     let mixed = format!("[\"127.0.0.1:{}\", {}", hostile.port(), &own[1..]);
     let verdict = run(&format!(
@@ -112,8 +105,8 @@ fn a_login_without_grants_must_not_see_the_topics() {
     assert_eq!(rule["result"], "pass", "{rule}");
     kafka.allow(
         PROBE,
-        crate::lab::kafka::Resource::Topic("controls-unauthorised"),
-        crate::lab::kafka::Operation::Describe,
+        Resource::Topic("controls-unauthorised"),
+        Operation::Describe,
     );
     let verdict = probe(PROBE);
     let rule = verdict.rule("stream/unauthorised-refused");

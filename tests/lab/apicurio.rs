@@ -51,7 +51,22 @@ impl Apicurio {
 
     /// Registers an Avro schema as the subject's newest version, and returns its id.
     pub fn register(&self, subject: &str, schema: &str) -> u32 {
-        let body = json!({ "schema": schema });
+        self.register_with(subject, schema, &[])
+    }
+
+    /// The same for a schema that refers to others: name, subject and version of each.
+    pub fn register_with(
+        &self,
+        subject: &str,
+        schema: &str,
+        references: &[(&str, &str, u32)],
+    ) -> u32 {
+        let references: Vec<Value> = (references.iter())
+            .map(|(name, subject, version)| {
+                json!({ "name": name, "subject": subject, "version": version })
+            })
+            .collect();
+        let body = json!({ "schema": schema, "references": references });
         let path = format!("/subjects/{subject}/versions");
         let (status, answer) = self.request("POST", &path, &body);
         assert_eq!(status, 200, "{answer}");

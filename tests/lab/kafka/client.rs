@@ -39,12 +39,28 @@ impl Kafka {
         });
     }
 
-    /// Deletes a topic.
-    pub fn delete_topic(&self, name: &str) {
-        let deleted = block_on(self.admin().delete_topics(&[name], &patient()));
-        for result in deleted.expect("ask to delete a topic") {
+    /// Creates many topics at once.
+    pub fn create_topics(&self, names: &[&str], partitions: i32, replication: i32) {
+        let topic = |name| NewTopic::new(name, partitions, TopicReplication::Fixed(replication));
+        let topics: Vec<NewTopic<'_>> = names.iter().copied().map(topic).collect();
+        let created = block_on(self.admin().create_topics(&topics, &patient()));
+        for result in created.expect("ask for topics") {
+            result.expect("create a topic");
+        }
+        self.wait_until_in_sync();
+    }
+
+    /// Deletes topics.
+    pub fn delete_topics(&self, names: &[&str]) {
+        let deleted = block_on(self.admin().delete_topics(names, &patient()));
+        for result in deleted.expect("ask to delete topics") {
             result.expect("delete a topic");
         }
+    }
+
+    /// Deletes a topic.
+    pub fn delete_topic(&self, name: &str) {
+        self.delete_topics(&[name]);
         self.wait("forget the topic", |metadata| {
             !metadata.topics().iter().any(|topic| topic.name() == name)
         });

@@ -3,6 +3,7 @@
 mod acl;
 mod client;
 mod node;
+mod reassign;
 
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
