@@ -310,7 +310,7 @@ fn a_login_and_a_base_path_are_needed_where_the_registry_wants_them() {
     assert_all_pass(&probe(&format!(
         "url = \"http://reader:opensesame@127.0.0.1:{port}/base/\""
     )));
-    for wrong in ["".to_owned(), login.replace("PW", "wrong-password")] {
+    for wrong in [String::new(), login.replace("PW", "closed-sesame")] {
         let verdict = probe(&format!("url = \"http://127.0.0.1:{port}/base\", {wrong}"));
         for rule in RULES {
             assert_eq!(
@@ -320,7 +320,7 @@ fn a_login_and_a_base_path_are_needed_where_the_registry_wants_them() {
             );
         }
         let text = verdict.json.to_string();
-        assert!(!text.contains("wrong-password"), "a secret is printed");
+        assert!(!text.contains("closed-sesame"), "a secret is printed");
     }
     // Another base path: a 404 there says nothing of the subject.
     let verdict = probe(&format!(

@@ -184,9 +184,9 @@ impl Kafka {
     pub fn security(&self, mechanism: &str, user: &str) -> String {
         format!(
             "security = {{ protocol = \"SASL_SSL\", mechanism = \"{mechanism}\", username = \"{user}\", \
-             password = \"{}\", ca_file = {:?} }}",
+             password = \"{}\", ca_file = \"{}\" }}",
             password(user),
-            self.ca_file()
+            self.ca_file().display()
         )
     }
 
