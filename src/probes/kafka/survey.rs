@@ -31,6 +31,12 @@ pub(super) const TOPIC_SETTINGS: &[&str] = &[
     "retention.bytes",
 ];
 
+/// Connecting and logging in may take most of the time; what they leave is for the rest.
+const CONNECTING: f64 = 0.6;
+/// The part of what is left for the list of topics where connecting took longer than that.
+const LAST: f64 = 0.9;
+/// The part of what is left that one step may take: one that hangs leaves the others their time.
+const STEP: f64 = 0.3;
 /// Topics in one question for settings.
 const TOPICS_PER_CALL: usize = 500;
 /// Looks of one watch, evenly spaced.
@@ -110,21 +116,24 @@ pub(super) fn survey(
 ) -> Result<Survey, Failure> {
     let admin = Admin::connect(settings)?;
     let first = work.earlier(questions.watch.unwrap_or_default());
-    // Connecting and logging in may take most of the time; what is left is for the rest.
-    let cluster = admin.cluster(&first.part(0.6));
+    let cluster = again(&admin, &first.part(CONNECTING), |work| admin.cluster(work));
     if let Err(trouble @ (Trouble::Refused(_) | Trouble::AllDown(_))) = &cluster {
         return Err(nothing_seen(trouble, admin.heard()));
     }
-    let listed = admin.all_topics(&first.share(if cluster.is_ok() { 6 } else { 2 }));
+    let listed = match &cluster {
+        Ok(_) => again(&admin, &first.part(STEP), |work| admin.all_topics(work)),
+        // It may only be slow.
+        Err(_) => admin.all_topics(&first.part(LAST)),
+    };
     if let (Err(trouble), Err(_)) = (&cluster, &listed) {
         return Err(nothing_seen(trouble, admin.heard()));
     }
     admin.settle();
-    let named = ask_by_name(&admin, questions, &listed, &first.share(6));
-    let configs = ask_configs(&admin, &listed, &named, &first.share(5));
-    let group_list = admin.group_list(&first.share(5));
+    let named = ask_by_name(&admin, questions, &listed, &first.part(STEP));
+    let configs = ask_configs(&admin, &listed, &named, &first.part(STEP));
+    let group_list = admin.group_list(&first.part(STEP));
     let names = askable_groups(questions, &listed, &group_list);
-    let groups = admin.groups(&names, &first.share(4));
+    let groups = admin.groups(&names, &first.part(STEP));
     let places = places(questions, &names, &listed, &named);
     let mut looks = vec![look(&admin, &places, &first.share(2))];
     let starts = ask_end(&admin, &places, LogEnd::Start, &first);
@@ -143,6 +152,23 @@ pub(super) fn survey(
     })
 }
 
+/// Asks, and once more where there is no answer: any broker answers such a question for the whole
+/// cluster, and after fresh metadata librdkafka asks another one, which may not be frozen.
+fn again<T>(
+    admin: &Admin,
+    work: &Work,
+    ask: impl Fn(&Work) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
+    match ask(&work.part(0.5)) {
+        Err(Trouble::TimedOut) => {
+            // Whether this is answered or not, the next question is asked.
+            admin.all_topics(&work.part(0.3)).ok();
+            ask(work)
+        }
+        answer => answer,
+    }
+}
+
 /// Topics that are named and were not listed, and the control.
 fn ask_by_name(
     admin: &Admin,
@@ -156,7 +182,7 @@ fn ask_by_name(
     }
     names.insert(CONTROL_TOPIC);
     let names: Vec<&str> = names.into_iter().collect();
-    admin.topics(&names, work)
+    again(admin, work, |work| admin.topics(&names, work))
 }
 
 fn seen<'s>(
@@ -178,7 +204,9 @@ fn ask_configs(
         .collect();
     let mut configs = BTreeMap::new();
     for names in names.chunks(TOPICS_PER_CALL) {
-        match admin.configs(names, TOPIC_SETTINGS, work) {
+        match again(admin, work, |work| {
+            admin.configs(names, TOPIC_SETTINGS, work)
+        }) {
             Ok(answers) => configs.extend(
                 answers
                     .into_iter()

@@ -8,14 +8,16 @@ use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
 
 /// What to say when no broker answered.
 pub(super) fn nothing_seen(trouble: &Trouble, heard: &Heard) -> Failure {
+    // The cause, and not that the time is up.
+    if let Some(cause) = heard.refusal() {
+        return blame(&cause);
+    }
     match trouble {
         Trouble::Refused(cause) => blame(cause),
         Trouble::AllDown(cause) => unreachable_brokers(cause, heard),
         Trouble::TimedOut => match heard.telling() {
             Some(cause) => unreachable_brokers(&cause, heard),
-            None => Failure::target(
-                "the brokers accepted the connection and did not answer before the timeout",
-            ),
+            None => Failure::target("no broker answered before the timeout"),
         },
         Trouble::Failed(refused) => match heard.telling() {
             Some(cause) => unreachable_brokers(&cause, heard),
