@@ -20,6 +20,7 @@ mod elasticsearch;
 mod engine;
 mod grafana;
 mod http;
+mod kafka;
 mod loki;
 mod output;
 mod postgres;

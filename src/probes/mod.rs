@@ -8,6 +8,7 @@ mod dns;
 mod elasticsearch;
 mod grafana;
 mod http;
+mod kafka;
 mod loki;
 mod newest_line;
 mod postgres;
@@ -29,6 +30,7 @@ pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<elasticsearch::Elasticsearch>(),
     KindEntry::of::<grafana::Grafana>(),
     KindEntry::of::<http::Http>(),
+    KindEntry::of::<kafka::Kafka>(),
     KindEntry::of::<loki::Loki>(),
     KindEntry::of::<postgres::Postgres>(),
     KindEntry::of::<prometheus::Prometheus>(),

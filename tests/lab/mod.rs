@@ -2,10 +2,12 @@
 //! stops them whatever happens; runs the real binary and reads its verdict.
 
 mod alertmanager;
+mod apicurio;
 mod bind;
 pub mod certs;
 mod direct;
 mod hostile;
+pub mod kafka;
 mod loki;
 mod nginx;
 pub mod patroni;
@@ -18,9 +20,11 @@ mod run;
 mod scripted;
 
 pub use alertmanager::Alertmanager;
+pub use apicurio::Apicurio;
 pub use bind::{Bind, Signed, Unbound, Zone};
 pub use direct::{Attempt, attempt, wrong_params};
 pub use hostile::Hostile;
+pub use kafka::Kafka;
 pub use loki::Loki;
 pub use nginx::Nginx;
 pub use process::{Server, free_port, require};
