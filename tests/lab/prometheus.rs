@@ -83,11 +83,7 @@ impl Prometheus {
         let mut command = program.display().to_string();
         if let Some(offset) = self.clock {
             args.extend(["-f".to_owned(), offset.to_owned(), command]);
-<<<<<<< HEAD
             command = String::from("faketime");
-=======
-            command = "faketime".to_owned();
->>>>>>> wt-am
         }
         args.extend([
             "--config.file=prometheus.yml".to_owned(),

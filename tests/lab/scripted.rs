@@ -193,15 +193,8 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
             if body.len() >= length.unwrap_or(0) {
                 let mut words = head.split(' ');
                 let method = words.next()?.to_owned();
-<<<<<<< HEAD
                 let target = words.next()?;
                 let (path, query) = target.split_once('?').unwrap_or((target, ""));
-=======
-                let (path, query) = words.next()?.split_once('?').map_or_else(
-                    || (head.split(' ').nth(1).unwrap_or_default(), ""),
-                    |parts| parts,
-                );
->>>>>>> wt-am
                 let query = if body.is_empty() { query } else { body };
                 return Some(Asked {
                     method,

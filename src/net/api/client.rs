@@ -193,6 +193,28 @@ impl Api {
         self.receive(request, deadline).await.map(drop)
     }
 
+    /// POST of JSON to a query endpoint, decoded from JSON. With `any_status`, other statuses than
+    /// success are answers too, as in [`get_any_status`](Self::get_any_status).
+    ///
+    /// # Errors
+    /// Whatever kept an answer from being had by `deadline`.
+    pub async fn query_json<T: DeserializeOwned + Send + 'static>(
+        &self,
+        endpoint_path: &str,
+        query: &[(&str, &str)],
+        value: &(impl Serialize + Sync),
+        any_status: bool,
+        deadline: Instant,
+    ) -> Result<Answer<T>, ApiError> {
+        let body = serde_json::to_vec(value)
+            .map_err(|error| ApiError::Unparseable(format!("{endpoint_path}: {error}")))?;
+        let content_type = HeaderValue::from_static("application/json");
+        let body = Body::Bytes(content_type, body.into());
+        let mut request = self.request(Method::POST, endpoint_path, query, body);
+        request.any_status = any_status;
+        self.json(request, deadline).await
+    }
+
     fn request(&self, method: Method, path: &str, query: &[(&str, &str)], body: Body) -> Request {
         let path = path.trim_start_matches('/').to_owned();
         let mut url = self.base.clone();

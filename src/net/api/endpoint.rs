@@ -119,6 +119,21 @@ impl Endpoint {
         })
     }
 
+    /// The same without its `Authorization`; a client certificate stays.
+    #[must_use]
+    pub fn without_login(&self) -> Self {
+        let mut origin_headers = self.origin_headers.clone();
+        origin_headers.remove(header::AUTHORIZATION);
+        Self {
+            base: self.base.clone(),
+            origin_headers,
+            origin_tls: self.origin_tls.clone(),
+            plain_tls: self.plain_tls.clone(),
+            max_body_bytes: self.max_body_bytes,
+            secrets: self.secrets.clone(),
+        }
+    }
+
     /// Sends one more header, to the origin alone: a tenant, for one.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, mut value: HeaderValue) -> Self {
