@@ -43,6 +43,28 @@ use config::Target;
 pub use facts::Facts;
 use revisions::Revisions;
 
+/// What a minimal role needs, as it is typed into psql.
+const PRIVILEGES: &str = "\
+a role of its own, never a superuser:
+
+    CREATE ROLE probe LOGIN PASSWORD '…';
+    GRANT CONNECT ON DATABASE app TO probe;
+    GRANT pg_monitor TO probe;
+
+and only for what is declared:
+
+    -- allow_writes = true
+    GRANT CREATE ON DATABASE app TO probe;
+    -- hba = \"restricted\"
+    GRANT SELECT ON pg_hba_file_rules TO probe;
+    GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO probe;
+    -- encrypted_columns, migrations, queries: what they read
+    GRANT USAGE ON SCHEMA public TO probe;
+    GRANT SELECT (email) ON customers TO probe;
+    GRANT SELECT ON alembic_version TO probe;
+
+behind PgBouncer its `stats_users` names the role, so that the pools are seen; without a grant, what \
+needs it is unknown and names it";
 /// Connections to one server that are open at the same time.
 const MAX_CONNECTIONS_PER_SERVER: usize = 2;
 
@@ -60,7 +82,7 @@ impl ProbeKind for Postgres {
     const INFO: KindInfo = KindInfo {
         name: "postgres",
         summary: "a PostgreSQL primary and its standbys: replication, archiving, safety, readiness",
-        privileges: "CREATE ROLE probe LOGIN PASSWORD '…';\nGRANT pg_monitor TO probe;",
+        privileges: PRIVILEGES,
         effect: Effect::Write,
         side_effects: "at most two connections per server, read-only; with `allow_writes` a row in a table of its own schema, which is removed again",
         example: "primary = \"host=127.0.0.1 port=5432 user=probe password=${env:PGPASSWORD} dbname=app sslmode=verify-full\"\n",
