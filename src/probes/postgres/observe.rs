@@ -32,7 +32,7 @@ pub(super) async fn observe(probe: &Postgres, ctx: &Context) -> Result<Facts, Fa
     if let Some(failure) = nothing_seen(&sessions) {
         return Err(failure);
     }
-    let facts = ask(probe, ctx, &sessions, deadline).await;
+    let facts = Box::pin(ask(probe, ctx, &sessions, deadline)).await;
     join_all(sessions.into_iter().flatten().map(Session::close)).await;
     Ok(facts)
 }
