@@ -10,7 +10,7 @@ fn declared(columns: &[&str]) -> String {
 }
 
 fn with_secrets() -> Database {
-    let database = Database::with(&[
+    Database::with(&[
         "create extension pgcrypto",
         "create table secret (id int, pgp bytea, armored text, aes bytea, base64 text, hexed text, \
          fernet text, as_json jsonb, readable text, readable_bytes bytea, uuid_text text, number int, \
@@ -27,8 +27,7 @@ fn with_secrets() -> Database {
          case when g = 7 then 'plain text' else encode(gen_random_bytes(32), 'base64') end, null \
          from generate_series(1, 150) g",
         "grant select on secret to probe",
-    ]);
-    database
+    ])
 }
 
 #[test]

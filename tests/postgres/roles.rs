@@ -47,93 +47,95 @@ fn a_reader_that_only_reads_passes() {
     clean_up(&database, &["ro_clean"]);
 }
 
+/// What gives a reader a path, and the path in words.
+const PATHS: &[(&str, &[&str], &str)] = &[
+    (
+        "direct",
+        &["grant insert on account to {r}"],
+        "INSERT on table public.account",
+    ),
+    (
+        "column",
+        &["grant update (email) on account to {r}"],
+        "UPDATE on table public.account",
+    ),
+    (
+        "truncate",
+        &["grant truncate on account to {r}"],
+        "TRUNCATE",
+    ),
+    (
+        "public",
+        &["grant delete on account to public"],
+        "DELETE on table public.account",
+    ),
+    (
+        "sequence",
+        &["grant usage on ticket to {r}"],
+        "USAGE on sequence public.ticket",
+    ),
+    (
+        "owner",
+        &["create table mine (a int)", "alter table mine owner to {r}"],
+        "ownership",
+    ),
+    (
+        "inherits",
+        &[
+            "create role {r}_w",
+            "grant delete on account to {r}_w",
+            "grant {r}_w to {r}",
+        ],
+        "DELETE on table public.account as ro_inherits_w",
+    ),
+    (
+        "noinherit",
+        &[
+            "alter role {r} noinherit",
+            "create role {r}_w",
+            "grant insert on account to {r}_w",
+            "grant {r}_w to {r}",
+        ],
+        "INSERT on table public.account as ro_noinherit_w",
+    ),
+    (
+        "defaults",
+        &["alter default privileges grant insert on tables to {r}"],
+        "INSERT by default on tables that postgres creates",
+    ),
+    (
+        "schema",
+        &["grant create on schema public to {r}"],
+        "CREATE on schema public",
+    ),
+    (
+        "database",
+        &["grant create on database {db} to {r}"],
+        "CREATE on database db",
+    ),
+    (
+        "predefined",
+        &["grant pg_write_all_data to {r}"],
+        "membership of pg_write_all_data",
+    ),
+    (
+        "program",
+        &["grant pg_execute_server_program to {r}"],
+        "pg_execute_server_program",
+    ),
+    ("superuser", &["alter role {r} superuser"], "SUPERUSER"),
+    ("createrole", &["alter role {r} createrole"], "CREATEROLE"),
+    ("bypassrls", &["alter role {r} bypassrls"], "BYPASSRLS"),
+    (
+        "becomes_superuser",
+        &["create role {r}_w superuser", "grant {r}_w to {r}"],
+        "SUPERUSER as ro_becomes_superuser_w",
+    ),
+];
+
 #[test]
 fn every_path_to_a_write_is_found() {
-    let cases: &[(&str, &[&str], &str)] = &[
-        (
-            "direct",
-            &["grant insert on account to {r}"],
-            "INSERT on table public.account",
-        ),
-        (
-            "column",
-            &["grant update (email) on account to {r}"],
-            "UPDATE on table public.account",
-        ),
-        (
-            "truncate",
-            &["grant truncate on account to {r}"],
-            "TRUNCATE",
-        ),
-        (
-            "public",
-            &["grant delete on account to public"],
-            "DELETE on table public.account",
-        ),
-        (
-            "sequence",
-            &["grant usage on ticket to {r}"],
-            "USAGE on sequence public.ticket",
-        ),
-        (
-            "owner",
-            &["create table mine (a int)", "alter table mine owner to {r}"],
-            "ownership",
-        ),
-        (
-            "inherits",
-            &[
-                "create role {r}_w",
-                "grant delete on account to {r}_w",
-                "grant {r}_w to {r}",
-            ],
-            "DELETE on table public.account as ro_inherits_w",
-        ),
-        (
-            "noinherit",
-            &[
-                "alter role {r} noinherit",
-                "create role {r}_w",
-                "grant insert on account to {r}_w",
-                "grant {r}_w to {r}",
-            ],
-            "INSERT on table public.account as ro_noinherit_w",
-        ),
-        (
-            "defaults",
-            &["alter default privileges grant insert on tables to {r}"],
-            "INSERT by default on tables that postgres creates",
-        ),
-        (
-            "schema",
-            &["grant create on schema public to {r}"],
-            "CREATE on schema public",
-        ),
-        (
-            "database",
-            &["grant create on database {db} to {r}"],
-            "CREATE on database db",
-        ),
-        (
-            "predefined",
-            &["grant pg_write_all_data to {r}"],
-            "membership of pg_write_all_data",
-        ),
-        (
-            "program",
-            &["grant pg_execute_server_program to {r}"],
-            "pg_execute_server_program",
-        ),
-        ("superuser", &["alter role {r} superuser"], "SUPERUSER"),
-        ("createrole", &["alter role {r} createrole"], "CREATEROLE"),
-        ("bypassrls", &["alter role {r} bypassrls"], "BYPASSRLS"),
-        (
-            "becomes_superuser",
-            &["create role {r}_w superuser", "grant {r}_w to {r}"],
-            "SUPERUSER as ro_becomes_superuser_w",
-        ),
-    ];
-    for (case, statements, path) in cases {
+    for (case, statements, path) in PATHS {
         let reader = format!("ro_{case}");
         let database = with_reader(&reader, statements);
         let verdict = database.probe(&format!("readers = [{reader:?}]"));

@@ -158,7 +158,7 @@ pub(super) async fn files(
         return Observed::unknown(UnknownWhy::NotApplicable, "`hba` is not declared");
     }
     let files = probe.targets.iter().zip(sessions).map(|(target, session)| {
-        let session = session.as_ref().map_err(|failure| not_seen(failure));
+        let session = session.as_ref().map_err(not_seen);
         read(target.dsn.name(), session)
     });
     Observed::Value(join_all(files).await)
@@ -194,14 +194,13 @@ fn lines(rows: &[Row], caller: Option<&Row>) -> Result<Vec<Line>, Unknown> {
         .filter(|row| row.shown("error").is_empty())
         .map(entry)
         .collect::<Result<Vec<_>, _>>()?;
-    if let Some(caller) = caller.and_then(as_caller) {
-        if could_not_match(&entries, &caller) {
-            return Err(unknown(
-                UnknownWhy::Inconsistent,
-                "the file would not let our own connection in, so it is not what the server has \
-                 loaded: reload it",
-            ));
-        }
+    let is_kept_out = |caller: Caller| could_not_match(&entries, &caller);
+    if caller.and_then(as_caller).is_some_and(is_kept_out) {
+        return Err(unknown(
+            UnknownWhy::Inconsistent,
+            "the file would not let our own connection in, so it is not what the server has \
+             loaded: reload it",
+        ));
     }
     let line = |(at, entry): (usize, &Entry)| line(entry, entries.get(..at).unwrap_or_default());
     Ok(entries.iter().enumerate().map(line).collect())

@@ -99,12 +99,11 @@ pub(super) fn could_not_match(entries: &[Entry], caller: &Caller) -> bool {
 
 fn matches(entry: &Entry, caller: &Caller) -> Match {
     let connection = match entry.connection {
-        Connection::Local => Match::No,
+        // The client speaks TCP, and no GSSAPI.
+        Connection::Local | Connection::Hostgssenc => Match::No,
         Connection::Host | Connection::Hostnogssenc => Match::Yes,
         Connection::Hostssl => Match::from(caller.is_tls),
         Connection::Hostnossl => Match::from(!caller.is_tls),
-        // The client speaks no GSSAPI.
-        Connection::Hostgssenc => Match::No,
     };
     let address = match (entry.network, entry.address.as_str()) {
         (Some(network), _) => Match::from(network.contains(caller.address)),
@@ -188,7 +187,7 @@ mod tests {
         };
         let out = |entries: &[Entry]| could_not_match(entries, &caller);
         let scram = entry(Connection::Hostssl, "all", "scram-sha-256");
-        assert!(!out(&[scram.clone()]));
+        assert!(!out(std::slice::from_ref(&scram)));
         assert!(out(&[]));
         assert!(out(&[entry(Connection::Hostnossl, "all", "md5")]));
         assert!(out(&[

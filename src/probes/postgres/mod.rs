@@ -68,6 +68,24 @@ needs it is unknown and names it";
 /// Connections to one server that are open at the same time.
 const MAX_CONNECTIONS_PER_SERVER: usize = 2;
 
+/// The least that a role needs, and what some parameters need beyond that.
+const PRIVILEGES: &str = "no superuser, and nothing that writes:
+
+```sql
+CREATE ROLE probe LOGIN PASSWORD '…';
+GRANT pg_monitor TO probe;
+-- for `migrations`, with USAGE on the schema of the table:
+GRANT SELECT ON alembic_version TO probe;
+-- for `encrypted_columns`, on each of them, with USAGE on the schema of the table:
+GRANT SELECT (email) ON public.users TO probe;
+-- for `hba`, in the database of the connection string of each server:
+GRANT SELECT ON pg_hba_file_rules TO probe;
+GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO probe;
+```
+
+For `queries`, SELECT on what they read and nothing else: what a function does outside of its \
+transaction (over another connection, by a signal, to a file) no rollback undoes";
+
 /// The kind.
 pub struct Postgres {
     config: Config,

@@ -32,6 +32,7 @@ pub(super) async fn observe(probe: &Postgres, ctx: &Context) -> Result<Facts, Fa
     if let Some(failure) = nothing_seen(&sessions) {
         return Err(failure);
     }
+    // Boxed: it holds what is asked of all servers at once.
     let facts = Box::pin(ask(probe, ctx, &sessions, deadline)).await;
     join_all(sessions.into_iter().flatten().map(Session::close)).await;
     Ok(facts)
@@ -80,8 +81,10 @@ async fn ask(
     }
     let servers = with_lags(seen, primary.clone()).await;
     // The second connection to the primary is free again: the plaintext check is over.
-    let (pooler, canary) = second_connection(probe, ctx, primary.clone(), deadline).await;
-    let queries = database::queries(primary.as_ref().copied(), config).await;
+    let (queries, (pooler, canary)) = futures_util::join!(
+        database::queries(primary.as_ref().copied(), config),
+        second_connection(probe, ctx, primary.clone(), deadline),
+    );
     let own = servers.first();
     Facts {
         server_version_num: fact(own, |server| server.server_version_num.clone()),

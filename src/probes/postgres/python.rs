@@ -56,26 +56,34 @@ fn assignment(statement: &[Token]) -> Option<(String, Assigned)> {
 }
 
 fn literal(value: &[Token]) -> Assigned {
+    let value = without_parentheses(value);
     match value {
         [Token::Name(name)] if name == "None" => Assigned::Nothing,
-        [Token::Symbol('['), items @ .., Token::Symbol(']')] => texts(items),
-        [Token::Symbol('('), items @ .., Token::Symbol(')')] => {
-            if items.contains(&Token::Symbol(',')) || items.is_empty() {
-                texts(items)
-            } else {
-                literal(items)
-            }
-        }
+        [Token::Symbol('['), items @ .., Token::Symbol(']')]
+        | [Token::Symbol('('), items @ .., Token::Symbol(')')] => texts(items),
         _ if value.contains(&Token::Symbol(',')) => texts(value),
         _ => text(value).map_or(Assigned::Other, Assigned::Text),
     }
 }
 
+/// Takes off parentheses that make no tuple, a few deep.
+fn without_parentheses(mut value: &[Token]) -> &[Token] {
+    for _ in 0..4 {
+        match value {
+            [Token::Symbol('('), inner @ .., Token::Symbol(')')]
+                if !inner.is_empty() && !inner.contains(&Token::Symbol(',')) =>
+            {
+                value = inner;
+            }
+            _ => break,
+        }
+    }
+    value
+}
+
 fn texts(items: &[Token]) -> Assigned {
-    let items = match items {
-        [items @ .., Token::Symbol(',')] => items,
-        items => items,
-    };
+    let comma = [Token::Symbol(',')];
+    let items = items.strip_suffix(&comma).unwrap_or(items);
     if items.is_empty() {
         return Assigned::Texts(Vec::new());
     }
@@ -110,8 +118,7 @@ impl Lexer<'_> {
             match c {
                 ' ' | '\t' | '\x0c' | '\r' => {
                     self.at += 1;
-                    let blank = matches!(self.peek(), Some('\n' | '#' | '\r') | None);
-                    if line_begins && depth == 0 && !blank {
+                    if line_begins && depth == 0 {
                         tokens.push(Token::Indent);
                         line_begins = false;
                     }
@@ -255,10 +262,8 @@ mod tests {
         all.pop().map(|(_, value)| value)
     }
 
-    fn texts(items: &[&str]) -> Option<Assigned> {
-        Some(Assigned::Texts(
-            items.iter().map(|item| (*item).to_owned()).collect(),
-        ))
+    fn texts(items: &[&str]) -> Assigned {
+        Assigned::Texts(items.iter().map(|item| (*item).to_owned()).collect())
     }
 
     #[test]
@@ -273,17 +278,22 @@ mod tests {
             Some(Assigned::Text("1a".to_owned()))
         );
         assert_eq!(last(text, "down_revision"), Some(Assigned::Nothing));
-        assert_eq!(last(text, "branch_labels"), texts(&["x"]));
+        assert_eq!(last(text, "branch_labels"), Some(texts(&["x"])));
     }
 
     #[test]
     fn every_form_of_a_literal_is_read() {
         for (text, value) in [
-            ("d = ('a', 'b')", texts(&["a", "b"])),
-            ("d = (\n  'a',  # one\n  \"b\",\n)", texts(&["a", "b"])),
-            ("d = ['a']", texts(&["a"])),
-            ("d = 'a', 'b'", texts(&["a", "b"])),
-            ("d = ()", texts(&[])),
+            ("d = ('a', 'b')", Some(texts(&["a", "b"]))),
+            (
+                "d = (\n  'a',  # one\n  \"b\",\n)",
+                Some(texts(&["a", "b"])),
+            ),
+            ("d = ['a']", Some(texts(&["a"]))),
+            ("d = 'a', 'b'", Some(texts(&["a", "b"]))),
+            ("d = ()", Some(texts(&[]))),
+            ("d = ((('a')))", Some(Assigned::Text("a".to_owned()))),
+            ("x = [1]\n  # a comment\nd = ['a',]", Some(texts(&["a"]))),
             ("d = ('a' 'b')", Some(Assigned::Text("ab".to_owned()))),
             ("x = 1; d = u'a'", Some(Assigned::Text("a".to_owned()))),
             (

@@ -40,7 +40,10 @@ impl Revisions {
             let entry = entry.map_err(|error| format!("{}: {error}", dir.display()))?;
             let name = entry.file_name().to_string_lossy().into_owned();
             // What Alembic passes over: packages, and the lock files of an editor.
-            if name.ends_with(".py") && !name.starts_with("__init__") && !name.starts_with(".#") {
+            if name.strip_suffix(".py").is_some()
+                && !name.starts_with("__init__")
+                && !name.starts_with(".#")
+            {
                 names.push(name);
             }
             if names.len() > MAX_FILES {
