@@ -1,6 +1,6 @@
 //! What is wrong with a configuration is said at once, with its place; nothing is probed.
 
-use crate::lab::Run;
+use crate::lab::{Run, Verdict};
 
 /// Runs `probe check` and returns exit code and stderr.
 fn check(config: &str) -> (i32, String) {
@@ -167,6 +167,65 @@ fn includes_are_relative_to_the_file_that_names_them() {
 
     refuses("include = [\"none/*.toml\"]\n", &["probes.toml:1:12"]);
     refuses("include = [\"probes.toml\"]\n", &["includes itself"]);
+}
+
+#[test]
+fn a_parameter_of_empty_variables_is_as_good_as_not_written() {
+    let dns = "[[probe]]\nid = \"d\"\nkind = \"dns\"\nname = \"a.test\"\n\
+        resolvers = [\"${env:FIRST:-}\", \"127.0.0.1:1\", \"${env:THIRD:-}\"]\n";
+    let tls = "[[probe]]\nid = \"t\"\nkind = \"tls\"\nhost = \"${env:HOST:-}\"\nca_file = \"${env:CA:-}\"\n";
+    let one = Run::with_config(dns).once();
+    let two = Run::with_config(dns).env("THIRD", "127.0.0.1:2").once();
+    let target = |verdict: &Verdict| verdict.json["probes"][0]["target"].to_string();
+    assert!(!target(&one).contains("127.0.0.1:2"), "{}", target(&one));
+    assert!(target(&two).contains("127.0.0.1:2"), "{}", target(&two));
+    // What is required is still missed.
+    refuses(tls, &["this probe has no `host`"]);
+    assert!(
+        Run::with_config(tls)
+            .env("HOST", "127.0.0.1")
+            .args(["check"])
+            .output()
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn what_a_file_says_wins_over_what_it_includes() {
+    let included = "[vars]\nport = 9\nhost = \"127.0.0.1\"\n\
+        [[probe]]\nid = \"a\"\nkind = \"tcp\"\nhost = \"${var:host}\"\nport = \"${var:port}\"\n\
+        [[probe]]\nid = \"b\"\nkind = \"tcp\"\nhost = \"${var:host}\"\nport = 9\n\
+        [[item]]\nid = \"X1\"\nneeds = [\"a/*\", \"b/*\"]\n\
+        [[gate]]\nid = \"g\"\nitems = [\"X1\"]\n";
+    let own = "include = [\"profile.toml\"]\n[vars]\nport = 1\n\
+        [[probe]]\nid = \"b\"\nkind = \"tcp\"\nhost = \"localhost\"\nport = 2\n\
+        [[item]]\nid = \"X2\"\nneeds = [\"b/*\"]\n\
+        [[gate]]\nid = \"g\"\nitems = [\"X2\"]\n";
+    let verdict = Run::with_config(own).file("profile.toml", included).once();
+    let targets: Vec<&str> = verdict.json["probes"]
+        .as_array()
+        .expect("probes")
+        .iter()
+        .map(|probe| probe["target"].as_str().expect("target"))
+        .collect();
+    assert_eq!(targets, ["localhost:2", "127.0.0.1:1"]);
+    assert_eq!(verdict.json["gates"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        verdict.json["gates"][0]["blocking"],
+        serde_json::json!(["X2"])
+    );
+
+    // Two files that do not include each other must not contradict each other.
+    let siblings = Run::with_config("include = [\"profile.toml\", \"other.toml\"]\n")
+        .file("profile.toml", included)
+        .file("other.toml", "[vars]\nport = 3\n");
+    let output = siblings.args(["check"]).output();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("the variable `port` is in two files"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -91,7 +91,8 @@ impl Reader<'_> {
             },
             Err(error) => return self.cannot_read(path, from, &error),
         };
-        let file = self.sources.add(path, text);
+        let included_by = from.map(|place| place.file);
+        let file = self.sources.add(path, text, included_by);
         self.open.push(canonical);
         self.follow(file);
         self.open.pop();

@@ -14,6 +14,7 @@ use super::diagnostics::Diagnostics;
 use super::include::{Document, parse_all, read_all};
 use super::interpolate::{Var, Variables};
 use super::link::{Probes, link};
+use super::overlay::overlay;
 use super::probe_table::{Draft, ProbeReader};
 use super::shape::{Shaper, take};
 use super::sources::{Place, Sources};
@@ -97,6 +98,7 @@ impl<'s> Loader<'s> {
     }
 
     fn load(mut self, mut documents: Vec<Document<'_>>) -> Plan {
+        overlay(&mut documents, self.sources);
         for document in &documents {
             self.check_sections(document);
             self.collect_vars(document);

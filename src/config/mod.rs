@@ -11,6 +11,7 @@ mod items;
 mod link;
 mod load;
 mod lookup;
+mod overlay;
 mod probe_table;
 mod rules;
 mod schema;

@@ -10,6 +10,8 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// Its text.
     pub text: String,
+    /// Index of the file that includes it.
+    included_by: Option<usize>,
     line_starts: Vec<usize>,
 }
 
@@ -29,14 +31,15 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Adds a file and returns its index.
-    pub fn add(&mut self, path: &Path, text: String) -> usize {
+    /// Adds a file, included by another or not, and returns its index.
+    pub fn add(&mut self, path: &Path, text: String, included_by: Option<usize>) -> usize {
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
         self.files.push(SourceFile {
             path: path.to_owned(),
             text,
+            included_by,
             line_starts,
         });
         self.files.len() - 1
@@ -45,6 +48,14 @@ impl Sources {
     /// The file of that index.
     pub fn file(&self, index: usize) -> &SourceFile {
         &self.files[index]
+    }
+
+    /// Whether `outer` includes `inner`, itself or through others.
+    pub fn includes(&self, outer: usize, inner: usize) -> bool {
+        let parents = std::iter::successors(self.files[inner].included_by, |at| {
+            self.files[*at].included_by
+        });
+        parents.into_iter().any(|parent| parent == outer)
     }
 
     /// All files.

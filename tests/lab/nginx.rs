@@ -38,10 +38,15 @@ impl Nginx {
 
     /// Serves plain HTTP on a free port of 127.0.0.1.
     pub fn plain() -> Self {
+        Self::plain_with("return 204;")
+    }
+
+    /// The same with these directives of the `server` block.
+    pub fn plain_with(directives: &str) -> Self {
         let dir = TempDir::new().expect("temporary directory");
         let port = free_port();
         let http = format!(
-            "http {{ {temp}\n access_log off;\n server {{ listen 127.0.0.1:{port}; return 204; }} }}",
+            "http {{ {temp}\n access_log off;\n server {{ listen 127.0.0.1:{port}; {directives} }} }}",
             temp = temp_paths(dir.path()),
         );
         Self::start(dir, "", &http).ready("127.0.0.1", port)

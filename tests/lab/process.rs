@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+/// How long a server may take for what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A server that is killed when dropped, and by the kernel if the test process dies first.
 pub struct Server {
     child: Child,
@@ -19,7 +22,11 @@ pub struct Server {
 impl Server {
     /// Starts `program args…` with `dir` as working directory and `dir/NAME.log` as its output.
     pub fn start(dir: &Path, name: &str, program: &str, args: &[&str]) -> Self {
-        let program = require(program);
+        Self::start_path(dir, name, &require(program), args)
+    }
+
+    /// The same for a program by its path, or by a name that the system finds.
+    pub fn start_path(dir: &Path, name: &str, program: &Path, args: &[&str]) -> Self {
         let log = dir.join(format!("{name}.log"));
         let output = std::fs::File::create(&log).expect("create the server's log");
         let errors = output.try_clone().expect("share the server's log");
@@ -40,6 +47,22 @@ impl Server {
             name: name.to_owned(),
             log,
         }
+    }
+
+    /// The same for a server that tests share: the kernel kills a child with the thread that has
+    /// started it, and a test's thread ends with its test. This one stays.
+    pub fn start_lasting(dir: &Path, name: &str, program: &str, args: &[&str]) -> Self {
+        let (send, started) = std::sync::mpsc::channel();
+        let (dir, name, program) = (dir.to_owned(), name.to_owned(), program.to_owned());
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        std::thread::spawn(move || {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            send.send(Self::start(&dir, &name, &program, &args)).ok();
+            loop {
+                std::thread::park();
+            }
+        });
+        started.recv().expect("start a server")
     }
 
     /// The process id.
@@ -84,26 +107,31 @@ impl Server {
 
     /// The same for any address.
     pub fn wait_for_address(&mut self, address: SocketAddr) {
-        self.wait_until(&format!("listen on {address}"), |_| {
+        self.wait_until(&format!("listen on {address}"), PATIENCE, |_| {
             TcpStream::connect(address).is_ok()
         });
     }
 
     /// Waits until it has printed `text`; panics with its log when it has not within 20 s.
     pub fn wait_for_log(&mut self, text: &str) {
-        self.wait_until(&format!("print {text:?}"), |server| {
+        self.wait_for_log_within(text, PATIENCE);
+    }
+
+    /// The same with more patience, for servers that take long to start.
+    pub fn wait_for_log_within(&mut self, text: &str, patience: Duration) {
+        self.wait_until(&format!("print {text:?}"), patience, |server| {
             server.log().contains(text)
         });
     }
 
-    fn wait_until(&mut self, what: &str, ready: impl Fn(&Self) -> bool) {
+    fn wait_until(&mut self, what: &str, patience: Duration, ready: impl Fn(&Self) -> bool) {
         let begun = Instant::now();
         while !ready(self) {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("{} ended with {status}:\n{}", self.name, self.log());
             }
             assert!(
-                begun.elapsed() < Duration::from_secs(20),
+                begun.elapsed() < patience,
                 "{} does not {what}:\n{}",
                 self.name,
                 self.log()

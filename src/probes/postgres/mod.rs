@@ -43,6 +43,28 @@ use config::Target;
 pub use facts::Facts;
 use revisions::Revisions;
 
+/// What a minimal role needs, as it is typed into psql.
+const PRIVILEGES: &str = "\
+a role of its own, never a superuser:
+
+    CREATE ROLE probe LOGIN PASSWORD '…';
+    GRANT CONNECT ON DATABASE app TO probe;
+    GRANT pg_monitor TO probe;
+
+and only for what is declared:
+
+    -- allow_writes = true
+    GRANT CREATE ON DATABASE app TO probe;
+    -- hba = \"restricted\"
+    GRANT SELECT ON pg_hba_file_rules TO probe;
+    GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO probe;
+    -- encrypted_columns, migrations, queries: what they read
+    GRANT USAGE ON SCHEMA public TO probe;
+    GRANT SELECT (email) ON customers TO probe;
+    GRANT SELECT ON alembic_version TO probe;
+
+behind PgBouncer its `stats_users` names the role, so that the pools are seen; without a grant, what \
+needs it is unknown and names it";
 /// Connections to one server that are open at the same time.
 const MAX_CONNECTIONS_PER_SERVER: usize = 2;
 

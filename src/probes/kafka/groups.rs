@@ -1,0 +1,423 @@
+//! From the answers to the facts about a declared group: who is in it and how far it is.
+
+use std::collections::BTreeSet;
+
+use super::assemble::{gap, partition_name};
+use super::config::GroupParams;
+use super::facts::{Group, GroupPartition, GroupProtocol, GroupState, GroupTopic, Member};
+use super::native::{GroupView, Place, Trouble, code};
+use super::survey::Survey;
+use super::topics::find;
+use super::trouble::{not_seen, unknown, unknown_refused};
+use super::window::{History, Position, lag_state};
+use crate::evidence::{Observed, Unknown, UnknownWhy};
+
+/// The client library's numbers for the state of a group.
+pub(super) fn state(number: u32) -> Observed<GroupState> {
+    Observed::Value(match number {
+        1 => GroupState::PreparingRebalance,
+        2 => GroupState::CompletingRebalance,
+        3 => GroupState::Stable,
+        4 => GroupState::Dead,
+        5 => GroupState::Empty,
+        _ => {
+            return Observed::unknown(
+                UnknownWhy::Unsupported,
+                "the group is in a state that the client library has no name for",
+            );
+        }
+    })
+}
+
+/// The client library's numbers for the protocol of a group.
+pub(super) fn protocol(number: u32) -> Observed<GroupProtocol> {
+    match number {
+        1 => Observed::Value(GroupProtocol::Consumer),
+        2 => Observed::Value(GroupProtocol::Classic),
+        _ => Observed::unknown(UnknownWhy::Unsupported, "the broker does not tell it"),
+    }
+}
+
+/// A group that was described, and whether there is one.
+fn described<'s>(survey: &'s Survey, name: &str) -> (Observed<bool>, Observed<&'s GroupView>) {
+    let right = format!("Describe on group {name}");
+    let absent = || Unknown {
+        why: UnknownWhy::NotObserved,
+        detail: format!("there is no group {name}"),
+    };
+    let (why, absent) = match survey.groups.get(name) {
+        Some(Ok(group)) if state(group.state).value() != Some(&GroupState::Dead) => {
+            return (Observed::Value(true), Observed::Value(group));
+        }
+        // The classic question calls groups dead that it does not know; the list knows better.
+        Some(Ok(_)) => (absent(), true),
+        Some(Err(Trouble::Failed(refused))) if refused.code == code::GROUP_NOT_FOUND => {
+            (absent(), true)
+        }
+        Some(Err(trouble)) => (unknown(trouble, &right), false),
+        // The cluster has no topic in which groups would be kept, or it is hidden.
+        None => match gap(survey) {
+            None => (absent(), true),
+            Some(why) => (why, false),
+        },
+    };
+    if !absent {
+        return (not_seen(&why), not_seen(&why));
+    }
+    let listed = survey
+        .group_list
+        .iter()
+        .flat_map(|(groups, _)| groups)
+        .any(|group| group.name == name && state(group.state).value() != Some(&GroupState::Dead));
+    if listed {
+        let why = Unknown {
+            why: UnknownWhy::Unsupported,
+            detail: "the group is listed, and the client library cannot describe it".to_owned(),
+        };
+        return (Observed::Value(true), not_seen(&why));
+    }
+    (Observed::Value(false), not_seen(&why))
+}
+
+/// A declared group.
+pub(super) fn group(survey: &Survey, params: &GroupParams, history: &History) -> Group {
+    let (exists, view) = described(survey, &params.name);
+    let seen = match view {
+        Observed::Value(view) => Ok(view),
+        Observed::Unknown(why) => Err(why),
+    };
+    let members = members(&seen);
+    let topics = params
+        .topics
+        .iter()
+        .map(|topic| group_topic(survey, params, topic, &seen, history))
+        .collect();
+    Group {
+        name: params.name.clone(),
+        exists,
+        state: observed(&seen).and_then(|view| state(view.state)),
+        protocol: observed(&seen).and_then(|view| protocol(view.protocol)),
+        member_count: observed(&seen).map(|view| view.members.len()),
+        expected_members: params.min_members.unwrap_or(1),
+        members,
+        lag_bounded: params.max_lag.is_some(),
+        max_lag_records: match params.max_lag {
+            Some(most) => Observed::Value(most),
+            None => Observed::unknown(UnknownWhy::NotApplicable, "`max_lag` is not declared"),
+        },
+        topics,
+    }
+}
+
+type Seen<'s> = Result<&'s GroupView, Unknown>;
+
+fn observed<'s>(seen: &Seen<'s>) -> Observed<&'s GroupView> {
+    match seen {
+        Ok(view) => Observed::Value(view),
+        Err(why) => not_seen(why),
+    }
+}
+
+fn members(seen: &Seen<'_>) -> Observed<Vec<Member>> {
+    observed(seen).map(|view| {
+        let member = |member: &super::native::MemberView| {
+            let mut partitions: Vec<&Place> = member.partitions.iter().collect();
+            partitions.sort();
+            Member {
+                id: member.id.clone(),
+                client_id: member.client_id.clone(),
+                host: member.host.clone(),
+                partitions: partitions
+                    .into_iter()
+                    .map(|place| partition_name(&place.topic, place.partition))
+                    .collect(),
+            }
+        };
+        view.members.iter().map(member).collect()
+    })
+}
+
+/// A topic that a group must consume.
+fn group_topic(
+    survey: &Survey,
+    params: &GroupParams,
+    topic: &str,
+    seen: &Seen<'_>,
+    history: &History,
+) -> GroupTopic {
+    let (_, view) = find(survey, topic);
+    let places = view.and_then(|topic| match &topic.partitions {
+        Ok(partitions) => Observed::Value(partitions.iter().map(|it| it.partition).collect()),
+        Err(refused) => unknown_refused(refused, "Describe").into(),
+    });
+    let partitions: Observed<Vec<GroupPartition>> = places.map(|mut places: Vec<i32>| {
+        places.sort_unstable();
+        let at = |partition| group_partition(survey, &params.name, topic, partition, history);
+        places.into_iter().map(at).collect()
+    });
+    let list = partitions.value().map(Vec::as_slice);
+    let of_list = |of: &dyn Fn(&GroupPartition) -> Observed<u64>| match &partitions {
+        Observed::Value(list) => sum(list, of),
+        Observed::Unknown(why) => not_seen(why),
+    };
+    let idle = consumes_nothing(topic, list.unwrap_or_default(), seen);
+    GroupTopic {
+        topic: topic.to_owned(),
+        lag_records: match idle {
+            Some(why) => Observed::Unknown(why),
+            None => of_list(&|it| it.lag_records.clone()),
+        },
+        known_lag_records: list
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|it| it.lag_records.value())
+            .fold(0, |sum: u64, lag| sum.saturating_add(*lag)),
+        uncommitted_partitions: select(&partitions, uncommitted),
+        beyond_end_partitions: select(&partitions, beyond_end),
+        unassigned_partitions: unassigned(topic, &partitions, seen),
+        removed_unread_records: of_list(&|it| it.removed_unread_records.clone()),
+        partitions,
+    }
+}
+
+/// Why there is no lag to speak of: the group has neither partitions of this topic nor offsets in it.
+fn consumes_nothing(topic: &str, list: &[GroupPartition], seen: &Seen<'_>) -> Option<Unknown> {
+    let has_offsets = list.iter().any(|it| it.committed_offset.value().is_some());
+    if has_offsets || list.is_empty() {
+        return None;
+    }
+    let view = match seen {
+        Ok(view) => view,
+        Err(why) => return Some(why.clone()),
+    };
+    let assigned = view.members.iter().flat_map(|member| &member.partitions);
+    let none = !assigned.into_iter().any(|place| place.topic == topic);
+    none.then(|| Unknown {
+        why: UnknownWhy::NotObserved,
+        detail: format!("the group consumes nothing of topic {topic}"),
+    })
+}
+
+/// The sum, where every part is known; otherwise why the first one is not.
+fn sum(list: &[GroupPartition], of: &dyn Fn(&GroupPartition) -> Observed<u64>) -> Observed<u64> {
+    let mut sum: u64 = 0;
+    for partition in list {
+        match of(partition) {
+            Observed::Value(value) => sum = sum.saturating_add(value),
+            Observed::Unknown(why) => {
+                return Observed::unknown(
+                    why.why,
+                    format!("partition {}: {}", partition.partition, why.detail),
+                );
+            }
+        }
+    }
+    Observed::Value(sum)
+}
+
+/// The partitions for which a test holds: those that are known to, or, where there are none and
+/// some are not known, why.
+fn select(
+    partitions: &Observed<Vec<GroupPartition>>,
+    test: impl Fn(&GroupPartition) -> Observed<bool>,
+) -> Observed<Vec<i32>> {
+    let list = match partitions {
+        Observed::Value(list) => list,
+        Observed::Unknown(why) => return not_seen(why),
+    };
+    let (mut found, mut gap) = (Vec::new(), None);
+    for partition in list {
+        match test(partition) {
+            Observed::Value(true) => found.push(partition.partition),
+            Observed::Value(false) => {}
+            Observed::Unknown(why) => {
+                gap.get_or_insert(why);
+            }
+        }
+    }
+    match gap {
+        Some(why) if found.is_empty() => Observed::Unknown(why),
+        _ => Observed::Value(found),
+    }
+}
+
+fn uncommitted(partition: &GroupPartition) -> Observed<bool> {
+    match (
+        &partition.committed_offset,
+        &partition.log_start_offset,
+        &partition.log_end_offset,
+    ) {
+        (Observed::Value(_), _, _) => Observed::Value(false),
+        (Observed::Unknown(why), _, _) if why.why != UnknownWhy::NotApplicable => not_seen(why),
+        (_, Observed::Value(start), Observed::Value(end)) => Observed::Value(end > start),
+        (_, Observed::Unknown(why), _) | (_, _, Observed::Unknown(why)) => not_seen(why),
+    }
+}
+
+fn beyond_end(partition: &GroupPartition) -> Observed<bool> {
+    match (&partition.committed_offset, &partition.log_end_offset) {
+        (Observed::Value(committed), Observed::Value(end)) => Observed::Value(committed > end),
+        // Nothing is committed.
+        (Observed::Unknown(why), _) if why.why == UnknownWhy::NotApplicable => {
+            Observed::Value(false)
+        }
+        (Observed::Unknown(why), _) | (_, Observed::Unknown(why)) => not_seen(why),
+    }
+}
+
+fn unassigned(
+    topic: &str,
+    partitions: &Observed<Vec<GroupPartition>>,
+    seen: &Seen<'_>,
+) -> Observed<Vec<i32>> {
+    let view = match seen {
+        Ok(view) => view,
+        Err(why) => return not_seen(why),
+    };
+    let assigned: BTreeSet<i32> = view
+        .members
+        .iter()
+        .flat_map(|member| &member.partitions)
+        .filter(|place| place.topic == topic)
+        .map(|place| place.partition)
+        .collect();
+    select(partitions, |it| {
+        Observed::Value(!assigned.contains(&it.partition))
+    })
+}
+
+/// How far a group is in one partition.
+fn group_partition(
+    survey: &Survey,
+    group: &str,
+    topic: &str,
+    partition: i32,
+    history: &History,
+) -> GroupPartition {
+    let place = Place {
+        topic: topic.to_owned(),
+        partition,
+    };
+    // The last look is the newest.
+    let last = survey.looks.last();
+    let committed = last.map_or_else(not_asked, |look| {
+        committed(look.committed.get(group), group, &place)
+    });
+    let end = last.map_or_else(not_asked, |look| log_end(&look.ends, &place));
+    let start = log_end(&survey.starts, &place);
+    let positions = positions(survey, group, &place, history);
+    GroupPartition {
+        partition,
+        lag_records: lag(&committed, &start, &end),
+        removed_unread_records: removed_unread(&committed, &start, &end),
+        committed_offset: committed,
+        log_start_offset: start,
+        log_end_offset: end,
+        lag_state: lag_state(&positions),
+    }
+}
+
+fn not_asked<T>() -> Observed<T> {
+    Observed::unknown(UnknownWhy::NotObserved, "it was not asked for")
+}
+
+/// The offset that a group has committed; not applicable: it has committed none.
+fn committed(
+    answer: Option<&Result<Vec<super::native::OffsetView>, Trouble>>,
+    group: &str,
+    place: &Place,
+) -> Observed<i64> {
+    let offsets = match answer {
+        Some(Ok(offsets)) => offsets,
+        Some(Err(trouble)) => {
+            return unknown(trouble, &format!("Describe on group {group}")).into();
+        }
+        None => return not_asked(),
+    };
+    match offsets
+        .iter()
+        .find(|it| it.place == *place)
+        .map(|it| &it.offset)
+    {
+        Some(Ok(offset)) if *offset >= 0 => Observed::Value(*offset),
+        Some(Err(refused)) => {
+            unknown_refused(refused, &format!("Describe on topic {}", place.topic)).into()
+        }
+        Some(Ok(_)) | None => Observed::unknown(
+            UnknownWhy::NotApplicable,
+            "the group has committed nothing here",
+        ),
+    }
+}
+
+fn log_end(ends: &super::survey::Ends, place: &Place) -> Observed<i64> {
+    let right = format!("Describe on topic {}", place.topic);
+    match ends.as_ref().map(|ends| ends.get(place)) {
+        Ok(Some(Ok(offset))) if *offset >= 0 => Observed::Value(*offset),
+        Ok(Some(Err(refused))) => unknown_refused(refused, &right).into(),
+        Ok(Some(Ok(_))) => unknown(&Trouble::TimedOut, &right).into(),
+        Ok(None) => Observed::unknown(UnknownWhy::NotObserved, "the partition has no leader"),
+        Err(trouble) => unknown(trouble, &right).into(),
+    }
+}
+
+/// Records between two offsets; none where the second lies before the first.
+fn between(from: i64, to: i64) -> u64 {
+    u64::try_from(to.saturating_sub(from)).unwrap_or(0)
+}
+
+fn lag(committed: &Observed<i64>, start: &Observed<i64>, end: &Observed<i64>) -> Observed<u64> {
+    let (start, end) = match (start, end) {
+        (Observed::Value(start), Observed::Value(end)) => (*start, *end),
+        (Observed::Unknown(why), _) | (_, Observed::Unknown(why)) => return not_seen(why),
+    };
+    match committed {
+        Observed::Value(committed) if *committed > end => Observed::unknown(
+            UnknownWhy::Inconsistent,
+            format!("the committed offset {committed} lies beyond the end of the log, {end}"),
+        ),
+        Observed::Value(committed) => Observed::Value(between((*committed).max(start), end)),
+        Observed::Unknown(why) if why.why != UnknownWhy::NotApplicable => not_seen(why),
+        Observed::Unknown(_) if start == end => Observed::Value(0),
+        Observed::Unknown(_) => Observed::unknown(
+            UnknownWhy::NotObserved,
+            "the group has committed nothing, and there are records",
+        ),
+    }
+}
+
+fn removed_unread(
+    committed: &Observed<i64>,
+    start: &Observed<i64>,
+    end: &Observed<i64>,
+) -> Observed<u64> {
+    match (committed, start, end) {
+        (Observed::Value(committed), Observed::Value(_), Observed::Value(end))
+            if committed > end =>
+        {
+            Observed::unknown(
+                UnknownWhy::Inconsistent,
+                "the committed offset lies beyond the end of the log",
+            )
+        }
+        (Observed::Value(committed), Observed::Value(start), _) => {
+            Observed::Value(between(*committed, *start))
+        }
+        // Nothing was ever removed.
+        (_, Observed::Value(0), _) => Observed::Value(0),
+        (Observed::Unknown(why), _, _) | (_, Observed::Unknown(why), _) => not_seen(why),
+    }
+}
+
+/// Where the group and the log were, oldest first, as far as both are known.
+fn positions(survey: &Survey, group: &str, place: &Place, history: &History) -> Vec<Position> {
+    let mut positions = history.of(group, place);
+    for look in &survey.looks {
+        let committed = committed(look.committed.get(group), group, place);
+        let end = log_end(&look.ends, place);
+        if let (Observed::Value(committed), Observed::Value(end)) = (committed, end) {
+            positions.push(Position { committed, end });
+        }
+    }
+    positions
+}

@@ -1,0 +1,218 @@
+//! `kafka`: a cluster's brokers, topics, consumer groups and their lag, its schema registry and
+//! who is let in.
+
+mod assemble;
+mod canary;
+mod check;
+mod client;
+mod config;
+mod controls;
+mod facts;
+mod groups;
+mod native;
+mod pool;
+mod registry;
+mod rules;
+mod security;
+mod survey;
+mod topics;
+mod trouble;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::config::Config;
+pub use self::facts::Facts;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::canary::CanaryFacts;
+use self::client::Settings;
+use self::controls::ControlFacts;
+use self::registry::{Registry, RegistryFacts};
+use self::survey::{Questions, Survey};
+use self::window::History;
+use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
+use crate::evidence::{Failure, Observed, UnknownWhy};
+use crate::net::Roots;
+
+/// Earlier runs with which the groups' offsets are compared.
+const EARLIER_RUNS: usize = 19;
+/// Descriptors of one client beside its connections, and connections to one broker.
+const DESCRIPTORS_PER_CLIENT: usize = 8;
+const DESCRIPTORS_PER_BROKER: usize = 6;
+
+/// The kind.
+pub struct Kafka {
+    config: Config,
+    /// What the probe's own clients are told.
+    settings: Settings,
+    registry: Option<Registry>,
+    /// What the brokers' certificates are verified against.
+    roots: Roots,
+}
+
+impl ProbeKind for Kafka {
+    const INFO: KindInfo = KindInfo {
+        name: "kafka",
+        summary: "brokers, topics, consumer groups and their lag, schema registry, and who is let in",
+        privileges: "Describe and DescribeConfigs on all topics, Describe on the declared groups; Describe on the cluster lists all groups; Read on topics whose last record is decoded; Create, DescribeConfigs, Read and Write on the canary's topic",
+        effect: Effect::Write,
+        side_effects: "opens connections to every broker; joins no group and commits nothing; writes a canary to a topic of its own where `allow_writes` is set",
+        example: "brokers = [\"127.0.0.1:9092\"]\nexpect_brokers = 3\n",
+        init: &[InitHint {
+            variable: "KAFKA_BOOTSTRAP_SERVERS",
+            toml: "brokers = [\"${env:{variable}}\"]\n",
+        }],
+    };
+    const RULES: &'static [RuleSpec<Config>] = rules::RULES;
+    type Config = Config;
+    type Facts = Facts;
+
+    fn new(config: Config) -> Result<Self, Vec<ParamError>> {
+        let checked = check::check(&config)?;
+        Ok(Self {
+            config,
+            settings: checked.settings,
+            registry: checked.registry,
+            roots: checked.roots,
+        })
+    }
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn target(&self) -> String {
+        self.config.brokers.join(",")
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let registry = self.registry.as_ref().map(Registry::secrets);
+        registry.unwrap_or_default().to_vec()
+    }
+
+    fn descriptors(&self) -> usize {
+        let registry = match self.registry {
+            Some(_) => crate::net::api::DESCRIPTORS,
+            None => 0,
+        };
+        registry + DESCRIPTORS_PER_CLIENT + DESCRIPTORS_PER_BROKER * self.config.brokers.len()
+    }
+
+    fn extra_time(&self) -> Duration {
+        self.config
+            .observe_for
+            .map_or(Duration::ZERO, |watch| watch.0)
+    }
+
+    fn earlier_runs(&self) -> usize {
+        if self.config.groups.is_empty() {
+            0
+        } else {
+            EARLIER_RUNS
+        }
+    }
+
+    async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {
+        let (survey, controls, schema_registry, canary) = tokio::join!(
+            self.survey(ctx),
+            controls::read(ctx, self),
+            registry::read(ctx, self),
+            canary::read(ctx, self),
+        );
+        let survey = survey?;
+        Ok(self.facts(ctx, &survey, controls, schema_registry, canary))
+    }
+}
+
+impl Kafka {
+    /// Everything that one client asks, on a thread of its own.
+    async fn survey(&self, ctx: &Context) -> Result<Survey, Failure> {
+        for broker in &self.config.brokers {
+            if let Ok(address) = broker.parse() {
+                ctx.address(address);
+            }
+        }
+        let begun = Instant::now();
+        let settings = self.settings.clone();
+        let questions = Questions::of(&self.config);
+        let survey = pool::run(ctx.deadline(), move |work| {
+            survey::survey(&settings, &questions, work)
+        });
+        let survey = survey.await??;
+        ctx.phase("survey", begun.elapsed());
+        Ok(survey)
+    }
+
+    fn facts(
+        &self,
+        ctx: &Context,
+        survey: &Survey,
+        controls: ControlFacts,
+        schema_registry: Observed<RegistryFacts>,
+        canary: Observed<CanaryFacts>,
+    ) -> Facts {
+        let history = History::read(ctx.earlier());
+        let partitions = assemble::partitions(survey);
+        let brokers = assemble::brokers(survey);
+        let cluster = match &survey.cluster {
+            Ok(cluster) => Observed::Value(cluster),
+            Err(trouble) => trouble::unknown(trouble, "Describe on the cluster").into(),
+        };
+        let cluster_id = match &cluster {
+            Observed::Value(cluster) => Observed::Value(cluster.id.clone()),
+            Observed::Unknown(why) => trouble::not_seen(why),
+        };
+        let config = &self.config;
+        Facts {
+            cluster_id,
+            controller_id: cluster.and_then(|cluster| match cluster.controller {
+                Some(id) => Observed::Value(id),
+                None => Observed::unknown(UnknownWhy::NotObserved, "the brokers know of none"),
+            }),
+            quorum_leader_id: unsupported("DescribeQuorum"),
+            reassigning_partitions: unsupported("ListPartitionReassignments"),
+            log_dirs: unsupported("DescribeLogDirs"),
+            broker_count: match &brokers {
+                Observed::Value(brokers) => Observed::Value(brokers.len()),
+                Observed::Unknown(why) => trouble::not_seen(why),
+            },
+            brokers,
+            expected_brokers: config.expect_brokers.unwrap_or(0),
+            topic_count: partitions.topic_count,
+            partition_count: partitions.partition_count,
+            offline_partitions: partitions.offline,
+            under_replicated_partitions: partitions.under_replicated,
+            under_min_isr_partitions: partitions.under_min_isr,
+            at_min_isr_partitions: partitions.at_min_isr,
+            unclean_topics: partitions.unclean_topics,
+            leader_skew: partitions.leader_skew,
+            topics: config
+                .topics
+                .iter()
+                .map(|topic| topics::topic(survey, topic))
+                .collect(),
+            groups: config
+                .groups
+                .iter()
+                .map(|group| groups::group(survey, group, &history))
+                .collect(),
+            listed_groups: assemble::listed_groups(survey),
+            controls,
+            schema_registry,
+            canary,
+        }
+    }
+}
+
+/// A fact that needs a request which the client library does not have.
+fn unsupported<T>(request: &str) -> Observed<T> {
+    Observed::unknown(
+        UnknownWhy::Unsupported,
+        format!("librdkafka has no {request} request"),
+    )
+}

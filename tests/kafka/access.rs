@@ -1,0 +1,154 @@
+//! Logins, TLS, and what ACLs hide.
+
+use std::time::{Duration, Instant};
+
+use super::{run, run_within};
+use crate::lab::Kafka;
+use crate::lab::kafka::{ADMIN, NOBODY, Operation, PROBE, Resource};
+
+#[test]
+fn every_mechanism_logs_in() {
+    let kafka = Kafka::shared();
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let verdict = run(&format!(
+            "brokers = {}\nexpect_brokers = 3\n{}",
+            kafka.sasl_ssl(),
+            kafka.security(mechanism, ADMIN)
+        ));
+        assert_eq!(verdict.result("stream/brokers"), "pass", "{mechanism}");
+        let plain = kafka
+            .security(mechanism, ADMIN)
+            .replace("SASL_SSL", "SASL_PLAINTEXT");
+        let plain = plain.split(", ca_file").next().unwrap().to_owned() + " }";
+        let verdict = run(&format!(
+            "brokers = {}\nexpect_brokers = 3\n{plain}",
+            kafka.sasl_plaintext()
+        ));
+        assert_eq!(verdict.result("stream/brokers"), "pass", "{mechanism}");
+    }
+    let verdict = run(&format!(
+        "brokers = {}\nexpect_brokers = 3\nsecurity = {{ protocol = \"SSL\", ca_file = {:?} }}",
+        kafka.ssl(),
+        kafka.ca_file()
+    ));
+    assert_eq!(verdict.result("stream/brokers"), "pass");
+}
+
+#[test]
+fn a_refused_login_is_a_refusal_and_says_so() {
+    let kafka = Kafka::shared();
+    let begun = Instant::now();
+    for mechanism in ["PLAIN", "SCRAM-SHA-512"] {
+        let security = kafka
+            .security(mechanism, ADMIN)
+            .replace("admin-secret-admin", "wrong-secret");
+        let verdict = run(&format!("brokers = {}\n{security}", kafka.sasl_ssl()));
+        let probe = verdict.probe("stream");
+        assert_eq!(probe["outcome"], "denied", "{probe}");
+        let rule = verdict.rule("stream/offline-partitions");
+        assert_eq!(rule["result"], "unknown");
+        let reason = rule["reason"].as_str().unwrap();
+        assert!(reason.contains("login was refused"), "{reason}");
+        assert!(!reason.contains("timed out"), "{reason}");
+        assert!(!verdict.json.to_string().contains("wrong-secret"));
+        assert_eq!(verdict.code, 3);
+    }
+    // Neither waits for its timeout of 10 s.
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn an_untrusted_certificate_is_the_targets_fault() {
+    let kafka = Kafka::shared();
+    let verdict = run(&format!(
+        "brokers = {}\nsecurity = {{ protocol = \"SSL\" }}",
+        kafka.ssl()
+    ));
+    assert_eq!(verdict.probe("stream")["outcome"], "target_error");
+    let reason = verdict.rule("stream/offline-partitions")["reason"].to_string();
+    assert!(reason.contains("certificate verify failed"), "{reason}");
+    assert_eq!(verdict.result("stream/offline-partitions"), "fail");
+}
+
+#[test]
+fn plain_text_on_a_tls_port_is_no_answer() {
+    let kafka = Kafka::shared();
+    let verdict = run_within("3s", &format!("brokers = {}", kafka.ssl()));
+    assert_eq!(verdict.probe("stream")["outcome"], "target_error");
+}
+
+#[test]
+fn what_an_acl_hides_is_unknown_and_names_it() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("hidden", 1, 3, &[]);
+    kafka.produce("hidden", 0, &[Some(b"record")]);
+    kafka.commit("hidden", "hidden", &[(0, 1)]);
+    let verdict = run(&format!(
+        "brokers = {}\n{}\nexpect_brokers = 3\n\
+         topics = [{{ name = \"hidden\", partitions = 1 }}, {{ name = \"not-there\" }}]\n\
+         groups = [{{ name = \"hidden\", topics = [\"hidden\"], max_lag = 1 }}]",
+        kafka.sasl_ssl(),
+        kafka.security("SCRAM-SHA-512", NOBODY)
+    ));
+    assert_eq!(verdict.probe("stream")["outcome"], "observed");
+    assert_eq!(verdict.result("stream/brokers"), "pass");
+    for (rule, missing) in [
+        ("topics-exist", "Describe on topic hidden"),
+        ("partitions", "Describe on topic hidden"),
+        ("offline-partitions", "Describe on all topics"),
+        ("under-min-isr", "Describe on all topics"),
+        ("groups-exist", "Describe on"),
+        ("lag", "Describe on"),
+    ] {
+        let rule = verdict.rule(&format!("stream/{rule}"));
+        assert_eq!(rule["result"], "unknown", "{rule}");
+        assert!(rule["reason"].as_str().unwrap().contains(missing), "{rule}");
+    }
+    assert_eq!(verdict.code, 3);
+}
+
+#[test]
+fn the_documented_rights_are_enough() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("granted", 1, 3, &[]);
+    kafka.produce("granted", 0, &[Some(b"record")]);
+    kafka.commit("granted", "granted", &[(0, 1)]);
+    let config = format!(
+        "brokers = {}\n{}\n\
+         topics = [{{ name = \"granted\", partitions = 1 }}, {{ name = \"not-there\" }}]\n\
+         groups = [{{ name = \"granted\", topics = [\"granted\"], max_lag = 1 }}]",
+        kafka.sasl_ssl(),
+        kafka.security("SCRAM-SHA-512", PROBE)
+    );
+    kafka.allow(PROBE, Resource::Topic("*"), Operation::Describe);
+    let verdict = run(&config);
+    assert_eq!(verdict.result("stream/offline-partitions"), "pass");
+    let rule = verdict.rule("stream/under-min-isr");
+    assert_eq!(rule["result"], "unknown");
+    assert!(
+        rule["reason"]
+            .as_str()
+            .unwrap()
+            .contains("DescribeConfigs on topic"),
+        "{rule}"
+    );
+    kafka.allow(PROBE, Resource::Topic("*"), Operation::DescribeConfigs);
+    kafka.allow(PROBE, Resource::Group("granted"), Operation::Describe);
+    let verdict = run(&config);
+    for (rule, result) in [
+        ("offline-partitions", "pass"),
+        ("partitions", "unknown"),
+        // With the right to see it, its absence is known.
+        ("topics-exist", "fail"),
+        ("groups-exist", "pass"),
+        ("lag", "pass"),
+    ] {
+        let seen = verdict.rule(&format!("stream/{rule}"));
+        let wanted = if rule == "partitions" { "pass" } else { result };
+        assert_eq!(seen["result"], wanted, "{seen}");
+    }
+}
