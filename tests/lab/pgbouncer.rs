@@ -26,9 +26,9 @@ impl PgBouncer {
             .issue(&Leaf::sound())
             .write(dir.path(), "pooler");
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("chmod");
-        let users: String = roles
+        let users: Vec<String> = roles
             .iter()
-            .map(|role| format!("\"{role}\" \"{PASSWORD}\"\n"))
+            .map(|role| format!("\"{role}\" \"{PASSWORD}\""))
             .collect();
         let config = format!(
             "[databases]\napp = host=127.0.0.1 port={} dbname=app\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
@@ -40,7 +40,7 @@ impl PgBouncer {
         );
         let path = |name: &str| dir.path().join(name);
         std::fs::write(path("pgbouncer.ini"), config).expect("write pgbouncer.ini");
-        std::fs::write(path("users.txt"), users).expect("write users.txt");
+        std::fs::write(path("users.txt"), users.join("\n") + "\n").expect("write users.txt");
         for file in [&chain, &key, &path("pgbouncer.ini"), &path("users.txt")] {
             own(file);
         }

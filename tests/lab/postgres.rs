@@ -266,13 +266,10 @@ pub fn authority() -> &'static Authority {
 
 /// Makes something that outlives the test that asks for it first. A server is killed by the kernel
 /// when the thread that started it ends, so that thread waits for ever.
-pub fn shared<T: Sync>(
+pub fn shared<T: Send + Sync>(
     cell: &'static OnceLock<T>,
     make: impl FnOnce() -> T + Send + 'static,
-) -> &'static T
-where
-    T: Send,
-{
+) -> &'static T {
     static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock();
     if cell.get().is_none() {

@@ -135,9 +135,10 @@ fn what(row: &Row) -> Observed<Command> {
 
 fn progress(archived: &Observed<i64>, waiting: &Observed<i64>) -> Observed<bool> {
     match (archived, waiting) {
-        (Observed::Unknown(unknown), _) => Observed::Unknown(unknown.clone()),
         (Observed::Value(1..), _) => Observed::Value(true),
-        (_, Observed::Unknown(unknown)) => Observed::Unknown(unknown.clone()),
+        (Observed::Unknown(unknown), _) | (_, Observed::Unknown(unknown)) => {
+            Observed::Unknown(unknown.clone())
+        }
         (_, Observed::Value(1..)) => Observed::Value(false),
         (_, Observed::Value(_)) => Observed::unknown(
             UnknownWhy::NotObserved,

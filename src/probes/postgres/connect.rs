@@ -121,8 +121,8 @@ fn trusted(
     };
     let named = chain.certificates.first().is_some_and(is_root);
     match chain.error {
-        None => Ok(()),
-        Some(rustls::Error::InvalidCertificate(
+        None
+        | Some(rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => Ok(()),
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(_))) if named => Ok(()),

@@ -265,9 +265,12 @@ fn on_standby<T>(role: &Observed<Role>, f: impl FnOnce() -> Observed<T>) -> Obse
 }
 
 fn paused(row: &Row) -> Observed<Replay> {
-    row.must::<bool>("paused").map(|paused| match paused {
-        true => Replay::Paused,
-        false => Replay::Running,
+    row.must::<bool>("paused").map(|paused| {
+        if paused {
+            Replay::Paused
+        } else {
+            Replay::Running
+        }
     })
 }
 
