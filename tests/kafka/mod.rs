@@ -1,9 +1,13 @@
 //! The `kafka` kind against a real cluster and a real schema registry.
 
 mod access;
+mod canary;
+mod controls;
 mod groups;
 mod outages;
 mod parameters;
+mod registry;
+mod registry_hostile;
 mod scale;
 mod topics;
 

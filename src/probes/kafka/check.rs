@@ -8,7 +8,9 @@ use rdkafka::types::RDKafkaConfRes;
 
 use super::client::{Claims, Settings};
 use super::config::{Config, GroupParams, Setting, TopicParams};
+use super::controls;
 use super::registry::Registry;
+use crate::net::Roots;
 use crate::probes::ParamError;
 
 /// Settings that a probe decides by itself, and the parameter to write instead, if there is one.
@@ -47,8 +49,18 @@ pub(super) fn features() -> String {
         .unwrap_or_default()
 }
 
-/// Checks all of it and says what clients are to be told.
-pub(super) fn check(config: &Config) -> Result<(Settings, Option<Registry>), Vec<ParamError>> {
+/// What is made of parameters that make sense.
+pub(super) struct Checked {
+    /// What clients are told.
+    pub(super) settings: Settings,
+    /// The schema registry, where there is one.
+    pub(super) registry: Option<Registry>,
+    /// What the brokers' certificates are verified against.
+    pub(super) roots: Roots,
+}
+
+/// Checks all of it.
+pub(super) fn check(config: &Config) -> Result<Checked, Vec<ParamError>> {
     let mut errors = Vec::new();
     check_brokers(&config.brokers, &mut errors);
     check_topics(&config.topics, &mut errors);
@@ -73,12 +85,17 @@ pub(super) fn check(config: &Config) -> Result<(Settings, Option<Registry>), Vec
         let topics = config.topics.iter().map(|topic| topic.name.as_str());
         Registry::new(params, topics, &mut errors)
     });
+    let roots = controls::check(config, &mut errors);
     if config.observe_for.is_some() && config.groups.is_empty() {
         let message = "watches groups, and none is declared: add `groups`, or leave it out";
         errors.push(ParamError::new("observe_for", message));
     }
     if errors.is_empty() {
-        Ok((Settings::new(&config.brokers, &settings, token), registry))
+        Ok(Checked {
+            settings: Settings::new(&config.brokers, &settings, token),
+            registry,
+            roots,
+        })
     } else {
         Err(errors)
     }

@@ -11,7 +11,7 @@ use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -92,14 +92,26 @@ pub(super) struct Cause {
 
 /// What a client has reported so far. Its calls only know that they timed out; why, it says here.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Heard(Arc<Mutex<Vec<Cause>>>);
+pub(super) struct Heard {
+    causes: Arc<Mutex<Vec<Cause>>>,
+    deliveries: Arc<Mutex<Vec<Delivery>>>,
+}
+
+/// What became of a record that was sent.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) partition: i32,
+    /// Its offset, or why it has none.
+    pub(super) result: Result<i64, Code>,
+    pub(super) at: Instant,
+}
 
 /// Reports kept: of a cluster that refuses the first ones tell why.
 const MAX_CAUSES: usize = 32;
 
 impl Heard {
     fn push(&self, cause: Cause) {
-        let mut causes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
         if causes.len() < MAX_CAUSES {
             causes.push(cause);
         }
@@ -107,7 +119,7 @@ impl Heard {
 
     /// What was reported, oldest first.
     pub(super) fn all(&self) -> Vec<Cause> {
-        self.0
+        self.causes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -123,6 +135,24 @@ impl Heard {
             .iter()
             .find(|cause| cause.code != Code::AllBrokersDown);
         Some((down.at, telling.unwrap_or(down).clone()))
+    }
+
+    fn deliver(&self, delivery: Delivery) {
+        let mut deliveries = self
+            .deliveries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        deliveries.push(delivery);
+    }
+
+    /// What became of records since this was last asked.
+    pub(super) fn delivered(&self) -> Vec<Delivery> {
+        std::mem::take(
+            &mut *self
+                .deliveries
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// A refusal that no waiting changes: a login or a certificate that is not taken.
@@ -179,7 +209,20 @@ impl ConsumerContext for Watch {}
 impl ProducerContext for Watch {
     type DeliveryOpaque = ();
 
-    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let (partition, result) = match result {
+            Ok(message) => (message.partition(), Ok(message.offset())),
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+                (message.partition(), Err(code))
+            }
+        };
+        self.heard.deliver(Delivery {
+            partition,
+            result,
+            at: Instant::now(),
+        });
+    }
 }
 
 /// What a client must know of its token; only the broker can tell whether it is genuine.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::controls::Expected;
+use super::controls::{Expected, Outsider};
 use super::registry::RegistryParams;
 use super::security::Security;
 use crate::params::{DurationText, Guarded};
@@ -31,6 +31,9 @@ pub struct Config {
     /// `refused`: a client with the probe's user name and a wrong password must be turned away while
     /// the probe's own is served.
     pub(super) wrong_password: Option<Expected>,
+    /// Another login, with the mechanism of `security`, that has no right to the declared topics: it
+    /// must not see them, while the probe's own is served.
+    pub(super) unauthorised: Option<Outsider>,
     /// A schema registry with Confluent's REST interface.
     pub(super) schema_registry: Option<RegistryParams>,
     /// Settings of librdkafka that have no parameter of their own, by the names of its

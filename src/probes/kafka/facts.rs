@@ -60,7 +60,7 @@ pub struct Facts {
     /// The schema registry.
     pub schema_registry: Observed<RegistryFacts>,
     /// The canary.
-    pub canary: CanaryFacts,
+    pub canary: Observed<CanaryFacts>,
 }
 
 /// A broker that is alive.

@@ -37,6 +37,7 @@ use self::survey::{Questions, Survey};
 use self::window::History;
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
 use crate::evidence::{Failure, Observed, UnknownWhy};
+use crate::net::Roots;
 
 /// Earlier runs with which the groups' offsets are compared.
 const EARLIER_RUNS: usize = 19;
@@ -50,6 +51,8 @@ pub struct Kafka {
     /// What the probe's own clients are told.
     settings: Settings,
     registry: Option<Registry>,
+    /// What the brokers' certificates are verified against.
+    roots: Roots,
 }
 
 impl ProbeKind for Kafka {
@@ -70,11 +73,12 @@ impl ProbeKind for Kafka {
     type Facts = Facts;
 
     fn new(config: Config) -> Result<Self, Vec<ParamError>> {
-        let (settings, registry) = check::check(&config)?;
+        let checked = check::check(&config)?;
         Ok(Self {
             config,
-            settings,
-            registry,
+            settings: checked.settings,
+            registry: checked.registry,
+            roots: checked.roots,
         })
     }
 
@@ -150,7 +154,7 @@ impl Kafka {
         survey: &Survey,
         controls: ControlFacts,
         schema_registry: Observed<RegistryFacts>,
-        canary: CanaryFacts,
+        canary: Observed<CanaryFacts>,
     ) -> Facts {
         let history = History::read(ctx.earlier());
         let partitions = assemble::partitions(survey);

@@ -1,6 +1,7 @@
 //! The built-in rules of the `kafka` kind. Every threshold stands here, none in the code.
 
 use super::config::Config;
+use super::{canary, controls, registry};
 use crate::probes::{Condition, RuleSpec, Severity};
 
 const fn rule(
@@ -232,4 +233,15 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
         "Burrow: consumer lag evaluation rules",
         WATCHED,
     ),
+    controls::ANONYMOUS,
+    controls::WRONG_PASSWORD,
+    controls::UNAUTHORISED,
+    registry::ANSWERS,
+    registry::SUBJECTS,
+    registry::COMPATIBILITY,
+    registry::NEWEST_RECORD,
+    registry::LAST_RECORDS,
+    canary::RETURNS,
+    canary::PRODUCE_TIME,
+    canary::ROUND_TRIP_TIME,
 ];

@@ -1,5 +1,5 @@
 //! Grants. The client library of the tests has no call for them, so two requests of Kafka's protocol
-//! are written here: CreateAcls, and DescribeAcls to wait until every broker applies them.
+//! are written here: `CreateAcls`, and `DescribeAcls` to wait until every broker applies them.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

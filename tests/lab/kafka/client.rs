@@ -74,6 +74,35 @@ impl Kafka {
             .any(|topic| topic.name() == name)
     }
 
+    /// The names of all topics.
+    pub fn topics(&self) -> Vec<String> {
+        let metadata = self.metadata();
+        let names = metadata
+            .topics()
+            .iter()
+            .map(|topic| topic.name().to_owned());
+        names.collect()
+    }
+
+    /// The names of all groups.
+    pub fn groups(&self) -> Vec<String> {
+        let client: BaseConsumer = self.client(&[]).create().expect("a client");
+        let list = client.fetch_group_list(None, PATIENCE).expect("groups");
+        list.groups()
+            .iter()
+            .map(|group| group.name().to_owned())
+            .collect()
+    }
+
+    /// The offset that the next record of a partition will have.
+    pub fn end_offset(&self, topic: &str, partition: i32) -> i64 {
+        let client: BaseConsumer = self.client(&[]).create().expect("a client");
+        let (_, end) = client
+            .fetch_watermarks(topic, partition, PATIENCE)
+            .expect("offsets");
+        end
+    }
+
     /// Removes the records before an offset, as retention does.
     pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
         let list = offsets(topic, &[(partition, before)]);

@@ -193,9 +193,9 @@ impl Kafka {
     pub fn security(&self, mechanism: &str, user: &str) -> String {
         format!(
             "security = {{ protocol = \"SASL_SSL\", mechanism = \"{mechanism}\", username = \"{user}\", \
-             password = \"{}\", ca_file = {:?} }}",
+             password = \"{}\", ca_file = \"{}\" }}",
             password(user),
-            self.ca_file()
+            self.ca_file().display()
         )
     }
 
@@ -260,12 +260,17 @@ impl Kafka {
         kafka
     }
 
-    /// Waits until metadata lists the live brokers and no other.
-    fn wait_until_seen(&self) {
-        let live: Vec<i32> = (1..)
+    /// The ids of the brokers that run.
+    fn live(&self) -> Vec<i32> {
+        (1..)
             .zip(&self.brokers)
             .filter_map(|(id, server)| server.as_ref().map(|_| id))
-            .collect();
+            .collect()
+    }
+
+    /// Waits until metadata lists the live brokers and no other.
+    fn wait_until_seen(&self) {
+        let live = self.live();
         if live.is_empty() {
             return;
         }
@@ -280,15 +285,16 @@ impl Kafka {
         });
     }
 
-    /// Waits until every replica of every partition is in sync.
+    /// Waits until every replica on a live broker is in sync.
     fn wait_until_in_sync(&self) {
         self.wait_until_seen();
-        self.wait("have all replicas in sync", |metadata| {
-            let mut partitions = metadata
-                .topics()
-                .iter()
-                .flat_map(|topic| topic.partitions());
-            partitions.all(|one| one.leader() >= 0 && one.isr().len() == one.replicas().len())
+        let live = self.live();
+        self.wait("have their replicas in sync", |metadata| {
+            let mut partitions = (metadata.topics().iter()).flat_map(|topic| topic.partitions());
+            partitions.all(|one| {
+                let mut due = (one.replicas().iter()).filter(|id| live.contains(id));
+                due.all(|id| one.isr().contains(id))
+            })
         });
     }
 

@@ -9,10 +9,12 @@
 #![expect(unsafe_code, reason = "librdkafka has these functions in C alone")]
 
 mod calls;
+mod fetch;
 mod read;
 mod values;
 
 pub(super) use calls::LogEnd;
+pub(super) use fetch::{Fetcher, Message, Position, What};
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};

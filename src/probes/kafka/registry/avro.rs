@@ -350,7 +350,7 @@ mod tests {
         );
         assert_eq!(list.check(&[2, 2, 0]), Ok(()));
         assert!(matches!(
-            list.check(&[2; 100_000]),
+            list.check(&[2].repeat(100_000)),
             Err(Problem::TooLarge(_))
         ));
         let own =

@@ -11,11 +11,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::config::Config;
 use super::{Kafka, pool};
 use crate::evidence::{Observed, Unknown, UnknownWhy};
 use crate::net::api::{Api, ApiError, Auth, Endpoint, EndpointParams};
 use crate::params::{FilePath, UrlText};
-use crate::probes::{Context, ParamError};
+use crate::probes::{Condition, Context, ParamError, RuleSpec, Severity};
 
 /// No answer of a registry to what is asked here is near this.
 const MAX_BODY_BYTES: u64 = 4 << 20;
@@ -115,6 +116,79 @@ pub struct Record {
     /// bytes that do not decode. Empty: it decodes.
     pub problem: Observed<String>,
 }
+
+const DECLARED: Option<Condition<Config>> = Some(Condition {
+    text: "`schema_registry` is declared",
+    holds: |config| config.schema_registry.is_some(),
+});
+const SUBJECTS_DECLARED: Option<Condition<Config>> = Some(Condition {
+    text: "`schema_registry.subjects` are declared",
+    holds: |config| (config.schema_registry.as_ref()).is_some_and(|it| !it.subjects.is_empty()),
+});
+const VALUES_DECLARED: Option<Condition<Config>> = Some(Condition {
+    text: "a topic `T` and the subject `T-value` are declared",
+    holds: |config| {
+        let has_subject = |params: &RegistryParams| {
+            (config.topics.iter()).any(|topic| has_value_subject(&params.subjects, &topic.name))
+        };
+        config.schema_registry.as_ref().is_some_and(has_subject)
+    },
+});
+
+/// It answers.
+pub(super) const ANSWERS: RuleSpec<Config> = RuleSpec {
+    name: "schema-registry",
+    expr: "schema_registry.problem == ''",
+    applies: None,
+    severity: Severity::Must,
+    why: "without it no producer can write a new schema, and no consumer that has just started can read",
+    source: "Confluent Schema Registry API",
+    when: DECLARED,
+};
+
+/// The declared subjects are there.
+pub(super) const SUBJECTS: RuleSpec<Config> = RuleSpec {
+    name: "subjects-exist",
+    expr: "schema_registry.subjects.all(s, s.exists)",
+    applies: None,
+    severity: Severity::Must,
+    why: "a declared subject that is missing has no schema to check records by",
+    source: "definition",
+    when: SUBJECTS_DECLARED,
+};
+
+/// Schemas are checked against earlier ones.
+pub(super) const COMPATIBILITY: RuleSpec<Config> = RuleSpec {
+    name: "compatibility",
+    expr: "schema_registry.subjects.all(s, s.compatibility != 'NONE')",
+    applies: None,
+    severity: Severity::Must,
+    why: "with NONE, its own or inherited, any schema is taken, also one that no consumer can read",
+    source: "Confluent documentation: Schema Evolution and Compatibility",
+    when: SUBJECTS_DECLARED,
+};
+
+/// What is written now can be read.
+pub(super) const NEWEST_RECORD: RuleSpec<Config> = RuleSpec {
+    name: "newest-record-decodes",
+    expr: "schema_registry.topics.all(t, t.newest.problem == '')",
+    applies: None,
+    severity: Severity::Must,
+    why: "a schema in the registry does not show that producers write by it",
+    source: "Confluent documentation: wire format",
+    when: VALUES_DECLARED,
+};
+
+/// What was written last anywhere can be read.
+pub(super) const LAST_RECORDS: RuleSpec<Config> = RuleSpec {
+    name: "last-records-decode",
+    expr: "schema_registry.topics.all(t, t.partitions.all(p, p.problem == ''))",
+    applies: None,
+    severity: Severity::Should,
+    why: "a record that does not decode stops the consumers of its partition",
+    source: "Confluent documentation: wire format",
+    when: VALUES_DECLARED,
+};
 
 /// A registry whose parameters make sense.
 pub(super) struct Registry {

@@ -53,11 +53,10 @@ pub(super) async fn read(api: &Api, names: &[String], end: Instant) -> Answers {
     let subjects = join_all(names.iter().map(|name| one(api, name, end)));
     let (global, subjects) = tokio::join!(global, subjects);
     let global = global.map(|answer| answer.value.level);
-    let answered = global.is_ok() || subjects.iter().any(|subject| subject.is_answer());
+    let answered = global.is_ok() || subjects.iter().any(Asked::is_answer);
     let problem = match &global {
-        _ if answered => Observed::Value(String::new()),
-        Ok(_) => Observed::Value(String::new()),
-        Err(error) => problem(error),
+        Err(error) if !answered => problem(error),
+        _ => Observed::Value(String::new()),
     };
     Answers {
         problem,

@@ -1,16 +1,13 @@
-//! The last records of topics, read without joining a group.
+//! The last records of topics.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::types::RDKafkaErrorCode as Code;
-use rdkafka::{Offset, TopicPartitionList};
 
-use super::super::client::{Heard, Settings, Watch};
+use super::super::client::Settings;
+use super::super::native::{Admin, Fetcher, Message, Position, Refused, What};
 use super::super::pool::{PULSE, Work};
+use super::super::trouble;
 use crate::evidence::{Failure, Outcome, Unknown, UnknownWhy};
 
 /// How many of a partition's last offsets are looked at; more, where fewer hold no value: markers of
@@ -56,11 +53,11 @@ fn unknown(why: UnknownWhy, detail: impl Into<String>) -> Unknown {
 
 /// Reads the last records of each topic, in their order.
 pub(super) fn read(settings: &Settings, topics: &[String], work: &Work) -> Vec<Tails> {
-    let settings = settings
-        .clone()
+    let settings = (settings.clone())
         .with("isolation.level", "read_committed")
         .with("enable.partition.eof", "true")
         .with("auto.offset.reset", "earliest")
+        .with("enable.auto.offset.store", "false")
         .with("check.crcs", "true")
         .with("fetch.wait.max.ms", "20")
         .with("fetch.message.max.bytes", "262144")
@@ -70,8 +67,10 @@ pub(super) fn read(settings: &Settings, topics: &[String], work: &Work) -> Vec<T
             (2 * MAX_FETCH_BYTES).to_string(),
         )
         .with("queued.max.messages.kbytes", "8192");
-    let (consumer, heard) = match settings.connect::<BaseConsumer<Watch>>() {
-        Ok(client) => client,
+    let connected = Admin::connect(&settings)
+        .and_then(|admin| Fetcher::connect(&settings).map(|fetcher| (admin, fetcher)));
+    let (admin, fetcher) = match connected {
+        Ok(clients) => clients,
         Err(failure) => {
             let why = not_observed(&failure);
             return topics.iter().map(|_| Err(why.clone())).collect();
@@ -82,13 +81,12 @@ pub(super) fn read(settings: &Settings, topics: &[String], work: &Work) -> Vec<T
     let mut all = Vec::with_capacity(topics.len());
     for topic in topics {
         let reader = Reader {
-            consumer: &consumer,
-            heard: &heard,
+            admin: &admin,
+            fetcher: &fetcher,
             topic,
             work: work.share(left),
         };
-        let tails = reader.read(&mut kept);
-        all.push(tails);
+        all.push(reader.read(&mut kept));
         left = left.saturating_sub(1).max(1);
     }
     all
@@ -96,8 +94,8 @@ pub(super) fn read(settings: &Settings, topics: &[String], work: &Work) -> Vec<T
 
 /// Reads one topic.
 struct Reader<'a> {
-    consumer: &'a BaseConsumer<Watch>,
-    heard: &'a Heard,
+    admin: &'a Admin,
+    fetcher: &'a Fetcher,
     topic: &'a str,
     work: Work,
 }
@@ -107,9 +105,7 @@ impl Reader<'_> {
         let mut open = self.partitions()?;
         let mut tails = BTreeMap::new();
         for look in LOOKS {
-            for (partition, tail) in self.look(&open, look, kept)? {
-                tails.insert(partition, tail);
-            }
+            tails.extend(self.look(&open, look, kept)?);
             open.retain(|partition| !tails.contains_key(partition));
             if open.is_empty() {
                 break;
@@ -119,20 +115,15 @@ impl Reader<'_> {
     }
 
     fn partitions(&self) -> Result<Vec<i32>, Unknown> {
-        let most = Duration::from_secs(3_600);
-        let metadata = self
-            .consumer
-            .fetch_metadata(Some(self.topic), self.work.left(most))
-            .map_err(|error| self.why(&error))?;
-        let topic = metadata
-            .topics()
-            .iter()
-            .find(|topic| topic.name() == self.topic)
-            .ok_or_else(|| self.late())?;
-        if let Some(code) = topic.error() {
-            return Err(self.refused(code.into()));
-        }
-        let partitions: Vec<i32> = topic.partitions().iter().map(|one| one.id()).collect();
+        let right = format!("Describe on topic {}", self.topic);
+        let topics = self.admin.topics(&[self.topic], &self.work);
+        let topics = topics.map_err(|trouble| trouble::unknown(&trouble, &right))?;
+        let partitions = match topics.into_iter().find(|topic| topic.name == self.topic) {
+            Some(topic) => topic.partitions,
+            None => return Err(self.late()),
+        };
+        let partitions =
+            partitions.map_err(|refused| trouble::unknown_refused(&refused, &right))?;
         if partitions.len() > MAX_PARTITIONS {
             let text = format!(
                 "{} has {} partitions, and no more than {MAX_PARTITIONS} are looked into",
@@ -141,7 +132,7 @@ impl Reader<'_> {
             );
             return Err(unknown(UnknownWhy::TooLarge, text));
         }
-        Ok(partitions)
+        Ok(partitions.iter().map(|one| one.partition).collect())
     }
 
     /// Reads the last offsets of these partitions up to their ends.
@@ -151,16 +142,10 @@ impl Reader<'_> {
         offsets: i64,
         kept: &mut usize,
     ) -> Result<BTreeMap<i32, Tail>, Unknown> {
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition_offset(self.topic, *partition, Offset::OffsetTail(offsets))
-                .map_err(|error| self.why(&error))?;
-        }
-        self.consumer
-            .assign(&list)
-            .map_err(|error| self.why(&error))?;
-        let mut open: BTreeMap<i32, Option<i64>> = partitions
-            .iter()
+        let from = (partitions.iter()).map(|partition| (*partition, Position::Tail(offsets)));
+        let reading = self.fetcher.read(self.topic, from);
+        let mut reading = reading.map_err(|refused| self.why(&refused))?;
+        let mut open: BTreeMap<i32, Option<i64>> = (partitions.iter())
             .map(|partition| (*partition, None))
             .collect();
         let mut tails = BTreeMap::new();
@@ -168,22 +153,24 @@ impl Reader<'_> {
             if self.work.is_over() {
                 return Err(self.late());
             }
-            match self.consumer.poll(PULSE) {
-                None => {}
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    open.remove(&partition);
+            let Some(got) = reading.next(PULSE) else {
+                continue;
+            };
+            let Some(first) = open.get_mut(&got.partition) else {
+                continue;
+            };
+            match got.what {
+                What::End => {
+                    open.remove(&got.partition);
                 }
-                Some(Err(error)) => return Err(self.why(&error)),
-                Some(Ok(message)) => {
-                    let Some(first) = open.get_mut(&message.partition()) else {
-                        continue;
-                    };
+                What::Refused(refused) => return Err(self.why(&refused)),
+                What::Record(message) => {
                     // What is written meanwhile would never let it end.
-                    let first = *first.get_or_insert(message.offset());
-                    if message.offset() - first >= offsets - 1 {
-                        open.remove(&message.partition());
+                    let first = *first.get_or_insert(message.offset);
+                    if message.offset - first >= offsets - 1 {
+                        open.remove(&got.partition);
                     }
-                    self.keep(&message, &mut tails, kept)?;
+                    self.keep(got.partition, message, &mut tails, kept)?;
                 }
             }
         }
@@ -192,63 +179,56 @@ impl Reader<'_> {
 
     fn keep(
         &self,
-        message: &BorrowedMessage<'_>,
+        partition: i32,
+        message: Message,
         tails: &mut BTreeMap<i32, Tail>,
         kept: &mut usize,
     ) -> Result<(), Unknown> {
-        let Some(value) = message.payload() else {
+        let Some(value) = message.value else {
             return Ok(());
         };
-        let tail = Tail {
-            partition: message.partition(),
-            offset: message.offset(),
-            timestamp_ms: message.timestamp().to_millis(),
-            value: value.to_vec(),
-        };
         *kept += value.len();
-        if let Some(older) = tails.insert(message.partition(), tail) {
+        let tail = Tail {
+            partition,
+            offset: message.offset,
+            timestamp_ms: message.timestamp_ms,
+            value,
+        };
+        if let Some(older) = tails.insert(partition, tail) {
             *kept -= older.value.len();
         }
         if *kept > MAX_KEPT_BYTES {
-            let text = format!("the last records take more than {MAX_KEPT_BYTES} bytes");
+            let text = format!(
+                "{}: the last records take more than {MAX_KEPT_BYTES} bytes",
+                self.topic
+            );
             return Err(unknown(UnknownWhy::TooLarge, text));
         }
         Ok(())
     }
 
     fn late(&self) -> Unknown {
-        let text = format!("{}: its last records were not read in time", self.topic);
+        let told = self.fetcher.heard().telling();
+        let told = told.map(|cause| format!(": {}", cause.text));
+        let text = format!(
+            "{}: its last records were not read in time{}",
+            self.topic,
+            told.unwrap_or_default()
+        );
         unknown(UnknownWhy::TimedOut, text)
     }
 
-    /// Why a call failed; the client itself knows better than the call.
-    fn why(&self, error: &KafkaError) -> Unknown {
-        if let Some(cause) = self.heard.refusal() {
-            return unknown(UnknownWhy::Denied, cause.text);
-        }
-        match error.rdkafka_error_code() {
-            Some(Code::OperationTimedOut) => self.late(),
-            Some(code) => self.refused(code),
-            None => unknown(UnknownWhy::NotObserved, error.to_string()),
-        }
-    }
-
-    fn refused(&self, code: Code) -> Unknown {
-        let topic = self.topic;
-        match code {
-            Code::TopicAuthorizationFailed => unknown(
-                UnknownWhy::Denied,
-                format!("reading the last records of {topic} needs Read on it"),
-            ),
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => unknown(
-                UnknownWhy::NotObserved,
-                format!("there is no topic {topic}"),
-            ),
-            Code::MessageSizeTooLarge => unknown(
+    fn why(&self, refused: &Refused) -> Unknown {
+        const TOO_LARGE: i32 = Code::MessageSizeTooLarge as i32;
+        match refused.code {
+            TOO_LARGE => unknown(
                 UnknownWhy::TooLarge,
-                format!("{topic}: a record is larger than {MAX_FETCH_BYTES} bytes"),
+                format!(
+                    "{}: a record is larger than {MAX_FETCH_BYTES} bytes",
+                    self.topic
+                ),
             ),
-            other => unknown(UnknownWhy::NotObserved, format!("{topic}: {other}")),
+            _ => trouble::unknown_refused(refused, &format!("Read on topic {}", self.topic)),
         }
     }
 }

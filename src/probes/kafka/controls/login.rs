@@ -1,0 +1,67 @@
+//! Clients with other credentials than the probe's own.
+
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::super::client::Settings;
+use super::super::native::{Admin, Trouble, code};
+use super::super::pool::Work;
+use super::super::trouble;
+use super::blind;
+use crate::evidence::{Observed, UnknownWhy};
+
+/// Whether a client with these settings is served.
+pub(super) fn served(settings: &Settings, work: &Work) -> Observed<bool> {
+    let admin = match Admin::connect(settings) {
+        Ok(admin) => admin,
+        Err(failure) => return blind(&failure),
+    };
+    match admin.cluster(work) {
+        Ok(_) => Observed::Value(true),
+        Err(Trouble::Refused(cause)) if cause.code == Code::Authentication => {
+            Observed::Value(false)
+        }
+        // An error of a broker is an answer, and who gets one is let in.
+        Err(Trouble::Failed(refused)) if refused.code > 0 => Observed::Value(true),
+        Err(trouble) => trouble::unknown(&trouble, "an answer").into(),
+    }
+}
+
+/// Which of the topics a client with these settings may see.
+pub(super) fn visible(
+    settings: &Settings,
+    topics: &[String],
+    work: &Work,
+) -> Observed<Vec<String>> {
+    let admin = match Admin::connect(settings) {
+        Ok(admin) => admin,
+        Err(failure) => return blind(&failure),
+    };
+    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let told = match admin.topics(&names, work) {
+        Ok(told) => told,
+        Err(Trouble::Refused(_)) => {
+            let text =
+                "the login `unauthorised` itself was refused, which says nothing of its rights";
+            return Observed::unknown(UnknownWhy::Denied, text);
+        }
+        Err(trouble) => return trouble::unknown(&trouble, "an answer").into(),
+    };
+    let mut seen = Vec::new();
+    for topic in topics {
+        match told.iter().find(|one| one.name == *topic) {
+            Some(one) => match &one.partitions {
+                Ok(_) => seen.push(topic.clone()),
+                Err(refused) if refused.code == code::TOPIC_DENIED => {}
+                Err(refused) => {
+                    let text = format!("{topic}: {}", refused.text);
+                    return Observed::unknown(UnknownWhy::NotObserved, text);
+                }
+            },
+            None => {
+                let text = format!("no broker said anything of {topic}");
+                return Observed::unknown(UnknownWhy::NotObserved, text);
+            }
+        }
+    }
+    Observed::Value(seen)
+}
