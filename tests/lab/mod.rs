@@ -20,4 +20,4 @@ pub use kafka::Kafka;
 pub use nginx::Nginx;
 pub use process::{Server, free_port, require};
 pub use run::{Run, Verdict};
-pub use scripted::{Reply, Scripted};
+pub use scripted::{Asked, Reply, Scripted};
