@@ -233,7 +233,7 @@ async fn a_hostile_server_costs_no_more_than_the_deadline() {
     let ca = dir.path().join("ca.pem");
     std::fs::write(&ca, hostile.certificate_pem()).unwrap();
     let ca = ca.to_str().unwrap();
-    for (behaviour, why) in [
+    let cases = [
         ("hang", "timed out"),
         ("hang-in-head", "timed out"),
         ("slow-head", "timed out"),
@@ -257,31 +257,36 @@ async fn a_hostile_server_costs_no_more_than_the_deadline() {
         ("body-deep-json", "unparseable"),
         ("body-1gb", "too large"),
         ("body-endless-chunks", "too large"),
-    ] {
-        for endpoint in [
-            endpoint(&hostile.url(""), "", ""),
-            endpoint(&hostile.tls_url(""), "", ca),
-        ] {
-            let begun = Instant::now();
-            let error = get::<Said>(&endpoint, behaviour).await.unwrap_err();
-            let target = endpoint.target();
-            // An endless flood may hit the deadline first.
-            let late = error.unknown().why == UnknownWhy::TimedOut && why == "too large";
-            assert!(
-                late || error.unknown().why.as_str() == why,
-                "{target} {behaviour}: {error:?}"
-            );
-            let took = begun.elapsed();
-            assert!(
-                took < TIMEOUT + Duration::from_millis(500),
-                "{behaviour}: {took:?}"
-            );
-            if why != "too large" {
-                let outcome = Failure::from(error).outcome();
-                assert_eq!(outcome, Outcome::TargetError, "{behaviour}");
+    ];
+    let all = cases.iter().map(|(behaviour, why)| {
+        let (hostile, ca) = (&hostile, &ca);
+        async move {
+            for endpoint in [
+                endpoint(&hostile.url(""), "", ""),
+                endpoint(&hostile.tls_url(""), "", ca),
+            ] {
+                let begun = Instant::now();
+                let error = get::<Said>(&endpoint, behaviour).await.unwrap_err();
+                let took = begun.elapsed();
+                let target = endpoint.target();
+                // A flood may hit the deadline first.
+                let late = error.unknown().why == UnknownWhy::TimedOut && *why == "too large";
+                assert!(
+                    late || error.unknown().why.as_str() == *why,
+                    "{target} {behaviour}: {error:?}"
+                );
+                assert!(
+                    took < TIMEOUT + Duration::from_millis(500),
+                    "{behaviour}: {took:?}"
+                );
+                if *why != "too large" {
+                    let outcome = Failure::from(error).outcome();
+                    assert_eq!(outcome, Outcome::TargetError, "{behaviour}");
+                }
             }
         }
-    }
+    });
+    futures_util::future::join_all(all).await;
     let endless = endpoint(&hostile.url(""), "", "");
     let error = get::<Said>(&endless, "1xx-flood").await.unwrap_err();
     assert_eq!(Failure::from(error).outcome(), Outcome::TargetError);
@@ -377,6 +382,18 @@ async fn eight_at_a_time_and_a_hang_costs_only_itself() {
     assert_eq!(hung.unwrap_err().unknown().why, UnknownWhy::TimedOut);
     assert!(others.iter().all(Result::is_ok));
     assert!(MOST.load(Ordering::SeqCst) <= 8);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_is_no_fault() {
+    // It answers once on each connection, says that it stays open, and closes it.
+    let hostile = Hostile::start();
+    let endpoint = endpoint(&hostile.url(""), "", "");
+    let (api, deadline) = open(&endpoint, Duration::from_secs(10)).await.unwrap();
+    for _ in 0..500 {
+        api.get_text("ok", &[], deadline).await.unwrap();
+    }
+    assert_eq!(hostile.requests(), 500);
 }
 
 #[tokio::test]

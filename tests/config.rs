@@ -1,6 +1,6 @@
 //! What is wrong with a configuration is said at once, with its place; nothing is probed.
 
-use crate::lab::Run;
+use crate::lab::{Run, Verdict};
 
 /// Runs `probe check` and returns exit code and stderr.
 fn check(config: &str) -> (i32, String) {
@@ -167,6 +167,28 @@ fn includes_are_relative_to_the_file_that_names_them() {
 
     refuses("include = [\"none/*.toml\"]\n", &["probes.toml:1:12"]);
     refuses("include = [\"probes.toml\"]\n", &["includes itself"]);
+}
+
+#[test]
+fn a_parameter_of_empty_variables_is_as_good_as_not_written() {
+    let dns = "[[probe]]\nid = \"d\"\nkind = \"dns\"\nname = \"a.test\"\n\
+        resolvers = [\"${env:FIRST:-}\", \"127.0.0.1:1\", \"${env:THIRD:-}\"]\n";
+    let tls = "[[probe]]\nid = \"t\"\nkind = \"tls\"\nhost = \"${env:HOST:-}\"\nca_file = \"${env:CA:-}\"\n";
+    let one = Run::with_config(dns).once();
+    let two = Run::with_config(dns).env("THIRD", "127.0.0.1:2").once();
+    let target = |verdict: &Verdict| verdict.json["probes"][0]["target"].to_string();
+    assert!(!target(&one).contains("127.0.0.1:2"), "{}", target(&one));
+    assert!(target(&two).contains("127.0.0.1:2"), "{}", target(&two));
+    // What is required is still missed.
+    refuses(tls, &["this probe has no `host`"]);
+    assert!(
+        Run::with_config(tls)
+            .env("HOST", "127.0.0.1")
+            .args(["check"])
+            .output()
+            .status
+            .success()
+    );
 }
 
 #[test]

@@ -11,13 +11,20 @@
 
 mod lab;
 
+mod alertmanager;
 mod api;
 mod config;
 mod dns;
 mod drift;
+mod elasticsearch;
 mod engine;
+mod grafana;
 mod http;
 mod kafka;
+mod loki;
 mod output;
+mod postgres;
+mod prometheus;
+mod redis;
 mod tcp;
 mod tls;

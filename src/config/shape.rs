@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
 use super::diagnostics::Diagnostics;
 use super::interpolate::{Quote, Variables};
@@ -40,6 +40,7 @@ impl Shaper<'_> {
         what: &str,
     ) -> bool {
         let mut fits = true;
+        self.drop_absent_keys(table);
         let none = serde_json::Map::new();
         let properties = schema
             .get("properties")
@@ -108,6 +109,7 @@ impl Shaper<'_> {
         let span = value.span();
         match value.get_mut() {
             DeValue::Array(list) => {
+                self.drop_absent_entries(list);
                 let any = Json::Bool(true);
                 let items = schema.get("items").unwrap_or(&any);
                 list.iter_mut()
@@ -116,6 +118,36 @@ impl Shaper<'_> {
             }
             DeValue::Table(table) => self.table(table, span, schema, &format!("`{name}`")),
             _ => true,
+        }
+    }
+
+    /// A parameter that is nothing but variables, all of them empty, is as good as not written: so one
+    /// that is optional can be left to the environment.
+    fn is_absent(&mut self, value: &Spanned<DeValue<'_>>) -> bool {
+        let text = value.get_ref().as_str().unwrap_or_default();
+        text.starts_with("${")
+            && self
+                .variables
+                .render(text, Quote::Plain, self.dir)
+                .is_ok_and(|rendered| rendered.is_empty())
+    }
+
+    fn drop_absent_keys(&mut self, table: &mut DeTable<'_>) {
+        let absent: Vec<String> = table
+            .iter()
+            .filter(|(_, value)| self.is_absent(value))
+            .map(|(key, _)| key.get_ref().to_string())
+            .collect();
+        for key in absent {
+            table.remove(key.as_str());
+        }
+    }
+
+    fn drop_absent_entries(&mut self, list: &mut DeArray<'_>) {
+        for entry in std::mem::replace(list, DeArray::new()) {
+            if !self.is_absent(&entry) {
+                list.push(entry);
+            }
         }
     }
 

@@ -3,9 +3,17 @@
 mod context;
 mod kind;
 
+mod alertmanager;
 mod dns;
+mod elasticsearch;
+mod grafana;
 mod http;
 mod kafka;
+mod loki;
+mod newest_line;
+mod postgres;
+mod prometheus;
+mod redis;
 mod tcp;
 mod tls;
 
@@ -17,9 +25,16 @@ pub use kind::{
 
 /// Every kind, in the order in which `probe kinds` prints them. Adding one is one line.
 pub const KINDS: &[KindEntry] = &[
+    KindEntry::of::<alertmanager::Alertmanager>(),
     KindEntry::of::<dns::Dns>(),
+    KindEntry::of::<elasticsearch::Elasticsearch>(),
+    KindEntry::of::<grafana::Grafana>(),
     KindEntry::of::<http::Http>(),
     KindEntry::of::<kafka::Kafka>(),
+    KindEntry::of::<loki::Loki>(),
+    KindEntry::of::<postgres::Postgres>(),
+    KindEntry::of::<prometheus::Prometheus>(),
+    KindEntry::of::<redis::Redis>(),
     KindEntry::of::<tcp::Tcp>(),
     KindEntry::of::<tls::Tls>(),
 ];

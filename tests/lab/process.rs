@@ -22,7 +22,11 @@ pub struct Server {
 impl Server {
     /// Starts `program args…` with `dir` as working directory and `dir/NAME.log` as its output.
     pub fn start(dir: &Path, name: &str, program: &str, args: &[&str]) -> Self {
-        let program = require(program);
+        Self::start_path(dir, name, &require(program), args)
+    }
+
+    /// The same for a program by its path, or by a name that the system finds.
+    pub fn start_path(dir: &Path, name: &str, program: &Path, args: &[&str]) -> Self {
         let log = dir.join(format!("{name}.log"));
         let output = std::fs::File::create(&log).expect("create the server's log");
         let errors = output.try_clone().expect("share the server's log");
@@ -67,13 +71,23 @@ impl Server {
     }
 
     /// Asks it to end (SIGINT), as servers with children of their own need it, and waits 10 s.
-    pub fn interrupt(mut self) {
+    pub fn interrupt(self) {
+        self.signal("INT");
+        self.wait(Duration::from_secs(10));
+    }
+
+    /// Sends it a signal, such as `INT`.
+    pub fn signal(&self, name: &str) {
         let kill = Command::new("kill")
-            .args(["-INT", &self.pid().to_string()])
+            .args([format!("-{name}"), self.pid().to_string()])
             .status();
         kill.expect("run kill");
+    }
+
+    /// Waits until it has ended, but not for ever; then it is killed.
+    pub fn wait(mut self, longest: Duration) {
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(10) {
+        while begun.elapsed() < longest {
             if let Ok(Some(_)) = self.child.try_wait() {
                 return;
             }

@@ -45,6 +45,7 @@ pub struct Reply {
     body: Vec<u8>,
     /// The body is this, so many times, after `body`.
     repeated: (Vec<u8>, usize),
+    end: Vec<u8>,
     after: Duration,
     never: bool,
 }
@@ -57,6 +58,7 @@ impl Reply {
             headers: String::new(),
             body: body.into(),
             repeated: (Vec::new(), 0),
+            end: Vec::new(),
             after: Duration::ZERO,
             never: false,
         }
@@ -87,6 +89,13 @@ impl Reply {
     #[must_use]
     pub fn repeat(mut self, part: impl Into<Vec<u8>>, times: usize) -> Self {
         self.repeated = (part.into(), times);
+        self
+    }
+
+    /// Ends with `end`.
+    #[must_use]
+    pub fn end(mut self, end: impl Into<Vec<u8>>) -> Self {
+        self.end = end.into();
         self
     }
 
@@ -184,10 +193,8 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
             if body.len() >= length.unwrap_or(0) {
                 let mut words = head.split(' ');
                 let method = words.next()?.to_owned();
-                let (path, query) = words.next()?.split_once('?').map_or_else(
-                    || (head.split(' ').nth(1).unwrap_or_default(), ""),
-                    |parts| parts,
-                );
+                let target = words.next()?;
+                let (path, query) = target.split_once('?').unwrap_or((target, ""));
                 let query = if body.is_empty() { query } else { body };
                 return Some(Asked {
                     method,
@@ -206,7 +213,7 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
 
 async fn write(stream: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
     let (part, times) = &reply.repeated;
-    let length = reply.body.len() + part.len() * times;
+    let length = reply.body.len() + part.len() * times + reply.end.len();
     let head = format!(
         "HTTP/1.1 {} Said\r\n{}content-length: {length}\r\n\r\n",
         reply.status, reply.headers
@@ -216,5 +223,6 @@ async fn write(stream: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
     for _ in 0..*times {
         stream.write_all(part).await?;
     }
+    stream.write_all(&reply.end).await?;
     stream.flush().await
 }

@@ -9,15 +9,16 @@ use super::error::ApiError;
 
 /// The cap on decompressed bytes in flight unless `max_body_bytes` says otherwise: 32 MiB.
 pub const DEFAULT_MAX_BODY_BYTES: u64 = 32 << 20;
-/// The largest `max_body_bytes`.
-pub const MAX_MAX_BODY_BYTES: u64 = 32 << 20;
-/// One value of JSON is allowed for so many bytes of the cap. Answers of real servers have one for every twenty
+/// The largest `max_body_bytes`: 64 MiB.
+pub const MAX_MAX_BODY_BYTES: u64 = 64 << 20;
+/// One value of JSON is allowed for so many bytes of the cap, or of the default where that is less. Answers of real servers have one for every twenty
 /// or more; an answer of nothing but `[]` would cost two hundred times its size.
 pub const BYTES_PER_VALUE: u64 = 16;
 
 /// Shared by all requests of an attempt.
 pub(super) struct Budget {
     cap: u64,
+    most_values: u64,
     bytes: AtomicU64,
     values: AtomicU64,
     /// Set by the first answer that goes past the cap: it ends the others, and those still to come.
@@ -26,10 +27,12 @@ pub(super) struct Budget {
 
 impl Budget {
     pub fn new(cap: u64) -> Arc<Self> {
+        let most_values = (cap.min(DEFAULT_MAX_BODY_BYTES) / BYTES_PER_VALUE).max(1);
         Arc::new(Self {
             cap,
+            most_values,
             bytes: AtomicU64::new(cap),
-            values: AtomicU64::new((cap / BYTES_PER_VALUE).max(1)),
+            values: AtomicU64::new(most_values),
             breached: CancellationToken::new(),
         })
     }
@@ -67,7 +70,7 @@ impl Lease {
         if !take(&self.budget.bytes, count) {
             let cap = self.budget.cap;
             return Err(self.breach(format!(
-                "{path}: larger than max_body_bytes ({cap}, decompressed, shared by the requests in flight)"
+                "{path}: larger than max_body_bytes ({cap}, decompressed, shared by the requests in flight): raise it to read more"
             )));
         }
         self.bytes += count;
@@ -78,7 +81,7 @@ impl Lease {
     pub fn take_values(&mut self, path: &str, json: &[u8]) -> Result<(), ApiError> {
         let count = values_in(json);
         if !take(&self.budget.values, count) {
-            let most = self.budget.cap / BYTES_PER_VALUE;
+            let most = self.budget.most_values;
             return Err(self.breach(format!(
                 "{path}: more than {most} JSON values (one for every {BYTES_PER_VALUE} bytes of max_body_bytes, shared by the requests in flight)"
             )));

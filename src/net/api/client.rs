@@ -1,11 +1,12 @@
 //! The client of one attempt.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,9 +17,9 @@ use url::Url;
 use super::MAX_IN_FLIGHT;
 use super::body::{Budget, Lease};
 use super::endpoint::Endpoint;
-use super::error::ApiError;
+use super::error::{ApiError, classify};
 use super::resolver::{Resolver, lookup};
-use super::send::{Body, Received, Request};
+use super::send::{Body, Received, Request, is_lost};
 use crate::evidence::Failure;
 use crate::net::{Dialler, TlsProfile};
 
@@ -39,6 +40,8 @@ pub struct Api {
     addresses: Vec<SocketAddr>,
     slots: Semaphore,
     budget: Arc<Budget>,
+    /// Whether there may be idle connections.
+    reuses: AtomicBool,
 }
 
 /// A decoded answer with what its head said.
@@ -89,6 +92,7 @@ impl Api {
             addresses,
             slots: Semaphore::new(MAX_IN_FLIGHT),
             budget: Budget::new(endpoint.max_body_bytes),
+            reuses: AtomicBool::new(false),
         })
     }
 
@@ -184,8 +188,31 @@ impl Api {
             .map_err(|error| ApiError::Unparseable(format!("{endpoint_path}: {error}")))?;
         let content_type = HeaderValue::from_static("application/json");
         let body = Body::Bytes(content_type, body.into());
-        let request = self.request(Method::POST, endpoint_path, &[], body);
+        let mut request = self.request(Method::POST, endpoint_path, &[], body);
+        request.only_reads = false;
         self.receive(request, deadline).await.map(drop)
+    }
+
+    /// POST of JSON to a query endpoint, decoded from JSON. With `any_status`, other statuses than
+    /// success are answers too, as in [`get_any_status`](Self::get_any_status).
+    ///
+    /// # Errors
+    /// Whatever kept an answer from being had by `deadline`.
+    pub async fn query_json<T: DeserializeOwned + Send + 'static>(
+        &self,
+        endpoint_path: &str,
+        query: &[(&str, &str)],
+        value: &(impl Serialize + Sync),
+        any_status: bool,
+        deadline: Instant,
+    ) -> Result<Answer<T>, ApiError> {
+        let body = serde_json::to_vec(value)
+            .map_err(|error| ApiError::Unparseable(format!("{endpoint_path}: {error}")))?;
+        let content_type = HeaderValue::from_static("application/json");
+        let body = Body::Bytes(content_type, body.into());
+        let mut request = self.request(Method::POST, endpoint_path, query, body);
+        request.any_status = any_status;
+        self.json(request, deadline).await
     }
 
     fn request(&self, method: Method, path: &str, query: &[(&str, &str)], body: Body) -> Request {
@@ -201,6 +228,7 @@ impl Api {
             path,
             body,
             any_status: false,
+            only_reads: true,
         }
     }
 
@@ -234,6 +262,34 @@ impl Api {
         }
     }
 
+    /// Sends it; once more where the connection may have been an idle one that the server had given up.
+    async fn exchange(
+        &self,
+        client: &Client,
+        request: &Request,
+        at_origin: bool,
+    ) -> Result<Response, ApiError> {
+        let may_be_stale = self.reuses.load(Ordering::Relaxed) && request.only_reads;
+        let mut sent = self.build(client, request, at_origin).send().await;
+        if may_be_stale && sent.as_ref().is_err_and(is_lost) {
+            sent = self.build(client, request, at_origin).send().await;
+        }
+        sent.map_err(|error| classify(&error, &request.path, &self.addresses))
+    }
+
+    fn build(&self, client: &Client, request: &Request, at_origin: bool) -> RequestBuilder {
+        let mut built = client.request(request.method.clone(), request.url.clone());
+        if at_origin {
+            built = built.headers(self.origin_headers.clone());
+        }
+        if let Body::Bytes(content_type, bytes) = &request.body {
+            built = built
+                .header(header::CONTENT_TYPE, content_type)
+                .body(bytes.clone());
+        }
+        built
+    }
+
     fn elsewhere(&self) -> Result<&Client, ApiError> {
         let made = self.elsewhere.get_or_init(|| {
             let tls = self.resolver.dialler.tls_config(&self.plain_tls)?;
@@ -257,21 +313,13 @@ impl Api {
             } else {
                 self.elsewhere()?
             };
-            let mut built = client.request(request.method.clone(), request.url.clone());
-            if at_origin {
-                built = built.headers(self.origin_headers.clone());
-            }
-            if let Body::Bytes(content_type, bytes) = &request.body {
-                built = built
-                    .header(header::CONTENT_TYPE, content_type)
-                    .body(bytes.clone());
-            }
-            let response = built
-                .send()
-                .await
-                .map_err(|error| super::error::classify(&error, &request.path, &self.addresses))?;
+            let response = self.exchange(client, &request, at_origin).await?;
             match request.redirected(&response)? {
-                None => return request.read(response, lease, at_origin, deadline).await,
+                None => {
+                    let received = request.read(response, lease, at_origin, deadline).await?;
+                    self.reuses.store(true, Ordering::Relaxed);
+                    return Ok(received);
+                }
                 Some(next) => {
                     // Once elsewhere, always elsewhere: a detour must not launder credentials.
                     at_origin = at_origin && next.origin() == self.base.origin();

@@ -91,7 +91,7 @@ impl Endpoint {
         };
         let max_body_bytes = params.max_body_bytes.unwrap_or(DEFAULT_MAX_BODY_BYTES);
         if max_body_bytes == 0 || max_body_bytes > MAX_MAX_BODY_BYTES {
-            let message = format!("write a number from 1 to {MAX_MAX_BODY_BYTES} (32 MiB)");
+            let message = format!("write a number from 1 to {MAX_MAX_BODY_BYTES} (64 MiB)");
             problems.push(BadParam::new("max_body_bytes", message));
         }
         let Some(url) = url.filter(|_| problems.is_empty()) else {
@@ -119,12 +119,40 @@ impl Endpoint {
         })
     }
 
+    /// The same without its `Authorization`; a client certificate stays.
+    #[must_use]
+    pub fn without_login(&self) -> Self {
+        let mut origin_headers = self.origin_headers.clone();
+        origin_headers.remove(header::AUTHORIZATION);
+        Self {
+            base: self.base.clone(),
+            origin_headers,
+            origin_tls: self.origin_tls.clone(),
+            plain_tls: self.plain_tls.clone(),
+            max_body_bytes: self.max_body_bytes,
+            secrets: self.secrets.clone(),
+        }
+    }
+
     /// Sends one more header, to the origin alone: a tenant, for one.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, mut value: HeaderValue) -> Self {
         value.set_sensitive(true);
         self.origin_headers.insert(name, value);
         self
+    }
+
+    /// Another place that this API named: no credentials, the same roots, a cap of a mebibyte. None where
+    /// `url` is not one.
+    pub fn elsewhere(&self, url: &str) -> Option<Self> {
+        Some(Self {
+            base: base_of(parse_url(url).ok()?),
+            origin_headers: HeaderMap::new(),
+            origin_tls: self.plain_tls.clone(),
+            plain_tls: self.plain_tls.clone(),
+            max_body_bytes: self.max_body_bytes.min(1 << 20),
+            secrets: Vec::new(),
+        })
     }
 
     /// The base URL for people: without user info and query.

@@ -182,7 +182,7 @@ fn connect_failure(
 }
 
 /// The first error of type `E` among the causes. What an I/O error wraps is no cause of its own.
-fn in_chain<E: StdError + 'static>(error: &reqwest::Error) -> Option<&E> {
+pub(super) fn in_chain<E: StdError + 'static>(error: &reqwest::Error) -> Option<&E> {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = cause {
         if let Some(found) = current.downcast_ref() {

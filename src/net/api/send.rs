@@ -1,5 +1,7 @@
 //! One request on its way: redirects, and the body of its answer.
 
+use std::io;
+
 use bytes::Bytes;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -11,7 +13,7 @@ use url::Url;
 
 use super::body::Lease;
 use super::client::{Answer, timed_out};
-use super::error::{ApiError, Refusal, classify};
+use super::error::{ApiError, Refusal, classify, in_chain};
 use crate::evidence::Failure;
 
 /// An error's body is for people.
@@ -32,6 +34,8 @@ pub(super) struct Request {
     pub body: Body,
     /// Whether statuses other than success are answers too.
     pub any_status: bool,
+    /// Whether it only reads, so that it may be sent again on another connection.
+    pub only_reads: bool,
 }
 
 /// The head of an answer.
@@ -161,6 +165,17 @@ impl Request {
             body,
         }
     }
+}
+
+/// Whether a connection ended instead of answering: a server may close one that is idle at any time.
+pub(super) fn is_lost(error: &reqwest::Error) -> bool {
+    let hyper = in_chain::<hyper::Error>(error);
+    let is_cut = hyper.is_some_and(hyper::Error::is_incomplete_message);
+    is_cut
+        || in_chain::<io::Error>(error).is_some_and(|io| {
+            let kind = io.kind();
+            kind == io::ErrorKind::ConnectionReset || kind == io::ErrorKind::BrokenPipe
+        })
 }
 
 fn date(headers: &HeaderMap) -> Option<Timestamp> {

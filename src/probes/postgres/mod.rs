@@ -1,0 +1,140 @@
+//! `postgres`: a primary and its standbys, asked side by side: replication, archiving, safety and
+//! readiness.
+
+mod activity;
+mod archiver;
+mod audit;
+mod canary;
+mod columns;
+mod config;
+mod connect;
+mod database;
+mod database_rules;
+mod dsn;
+mod facts;
+mod hba;
+mod hba_match;
+mod indexes;
+mod lsn;
+mod migrations;
+mod observe;
+mod patroni;
+mod plaintext;
+mod pooler;
+mod privileges;
+mod python;
+mod queries;
+mod replication;
+mod revisions;
+mod row;
+mod rules;
+mod server;
+mod session;
+mod settings;
+mod sql;
+mod units;
+mod wire;
+
+use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
+use crate::evidence::Failure;
+use crate::net::api;
+pub use config::Config;
+use config::Target;
+pub use facts::Facts;
+use revisions::Revisions;
+
+/// Connections to one server that are open at the same time.
+const MAX_CONNECTIONS_PER_SERVER: usize = 2;
+
+/// The least that a role needs, and what some parameters need beyond that.
+const PRIVILEGES: &str = "no superuser, and nothing that writes:
+
+```sql
+CREATE ROLE probe LOGIN PASSWORD '…';
+GRANT pg_monitor TO probe;
+-- for `migrations`, with USAGE on the schema of the table:
+GRANT SELECT ON alembic_version TO probe;
+-- for `encrypted_columns`, on each of them, with USAGE on the schema of the table:
+GRANT SELECT (email) ON public.users TO probe;
+-- for `hba`, in the database of the connection string of each server:
+GRANT SELECT ON pg_hba_file_rules TO probe;
+GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO probe;
+```
+
+For `queries`, SELECT on what they read and nothing else: what a function does outside of its \
+transaction (over another connection, by a signal, to a file) no rollback undoes";
+
+/// The kind.
+pub struct Postgres {
+    config: Config,
+    /// The primary first.
+    targets: Vec<Target>,
+    patroni: Vec<patroni::Declared>,
+    /// The migrations that the database must be at.
+    revisions: Option<Revisions>,
+}
+
+impl ProbeKind for Postgres {
+    const INFO: KindInfo = KindInfo {
+        name: "postgres",
+        summary: "a PostgreSQL primary and its standbys: replication, archiving, safety, readiness",
+        privileges: PRIVILEGES,
+        effect: Effect::Write,
+        side_effects: "at most two connections per server, read-only; with `allow_writes` a row in a table of its own schema, which is removed again",
+        example: "primary = \"host=127.0.0.1 port=5432 user=probe password=${env:PGPASSWORD} dbname=app sslmode=verify-full\"\n",
+        init: &[InitHint {
+            variable: "DATABASE_URL",
+            toml: "primary = \"${env:{variable}}\"\n",
+        }],
+    };
+    const RULES: &'static [RuleSpec<Config>] = rules::RULES;
+    type Config = Config;
+    type Facts = Facts;
+
+    fn new(config: Config) -> Result<Self, Vec<ParamError>> {
+        let mut errors = Vec::new();
+        let targets = config::targets(&config, &mut errors);
+        let patroni = config::patroni(&config, &mut errors);
+        config::check(&config, &mut errors);
+        database::check(&config, &mut errors);
+        let revisions = database::revisions(&config, &mut errors);
+        if errors.is_empty() {
+            Ok(Self {
+                config,
+                targets,
+                patroni,
+                revisions,
+            })
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn target(&self) -> String {
+        let names: Vec<String> = self
+            .targets
+            .iter()
+            .map(|target| target.dsn.name())
+            .collect();
+        names.join(", ")
+    }
+
+    fn descriptors(&self) -> usize {
+        self.targets.len() * MAX_CONNECTIONS_PER_SERVER + self.patroni.len() * api::DESCRIPTORS
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let endpoints = self.patroni.iter();
+        endpoints
+            .flat_map(|declared| declared.endpoint.secrets().to_vec())
+            .collect()
+    }
+
+    async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {
+        observe::observe(self, ctx).await
+    }
+}

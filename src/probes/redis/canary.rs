@@ -1,0 +1,288 @@
+//! The canary: a key of its own is written on a primary, read on its replicas, and deleted. It
+//! expires by itself where it could not be.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use redis::cmd;
+use tokio::time::{Instant, sleep};
+
+use super::cluster::{Member, slot};
+use super::facts::{Canary, CanaryRead, CanaryWrite, Role, WriteResult};
+use super::node::Asked;
+use super::reply::{self, Problem, Reply};
+use crate::evidence::{Observed, Unknown, UnknownWhy, millis};
+
+/// Everything that is written begins with this.
+const PREFIX: &str = "probe:canary:";
+/// When it expires by itself.
+const LIFETIME_MS: u32 = 10_000;
+/// Pauses before each look at a replica.
+const LOOKS_MS: [u64; 4] = [0, 10, 890, 2_000];
+
+/// No canary was asked for.
+pub fn none() -> Canary {
+    Canary {
+        writes: Vec::new(),
+        reads: Vec::new(),
+        deleted: Observed::unknown(UnknownWhy::NotApplicable, "no `allow_writes` is declared"),
+    }
+}
+
+/// Writes on the primary, or on each one of a cluster.
+pub async fn run(asked: &[Asked], members: Option<&[Member]>, deadline: Instant) -> Canary {
+    let token = RandomState::new().hash_one(Instant::now());
+    let targets: Vec<(&Asked, String)> = match members {
+        None => asked
+            .first()
+            .filter(|first| first.link.is_some())
+            .map(|first| (first, format!("{PREFIX}{token:016x}")))
+            .into_iter()
+            .collect(),
+        Some(members) => asked
+            .iter()
+            .filter(|one| one.link.is_some() && one.node.role == Observed::Value(Role::Primary))
+            .filter_map(|one| Some((one, key_for(member_of(members, one)?, token)?)))
+            .collect(),
+    };
+    let all = targets
+        .iter()
+        .map(|(primary, key)| one(primary, asked, key, members.is_some(), deadline));
+    let mut canary = Canary {
+        writes: Vec::new(),
+        reads: Vec::new(),
+        deleted: Observed::Value(true),
+    };
+    let mut is_written = false;
+    for (write, reads, deleted) in join_all(all).await {
+        canary.writes.push(write);
+        canary.reads.extend(reads);
+        if let Some(deleted) = deleted {
+            is_written = true;
+            canary.deleted = worse(canary.deleted, deleted);
+        }
+    }
+    if !is_written {
+        canary.deleted = Observed::unknown(UnknownWhy::NotApplicable, "nothing was written");
+    }
+    canary
+}
+
+fn worse(known: Observed<bool>, new: Observed<bool>) -> Observed<bool> {
+    match (&known, &new) {
+        (Observed::Value(true), _) | (Observed::Unknown(_), Observed::Value(false)) => new,
+        _ => known,
+    }
+}
+
+/// What the cluster says about a node that was asked.
+fn member_of<'m>(members: &'m [Member], asked: &Asked) -> Option<&'m Member> {
+    let is_url = asked.node.declared_as == super::facts::DeclaredAs::Url;
+    members.iter().find(|member| {
+        if member.has("myself") || is_url {
+            return member.has("myself") && is_url;
+        }
+        let host_fits = member.host.is_empty() || member.host == asked.endpoint.host;
+        host_fits && member.port == asked.endpoint.port
+    })
+}
+
+/// A key in one of the slots of a node.
+fn key_for(member: &Member, token: u64) -> Option<String> {
+    // One slot in 16,384 takes as many tries on average; ten times as many nearly always do.
+    const TRIES: u32 = 200_000;
+    if member.slots.is_empty() {
+        return None;
+    }
+    (0..TRIES)
+        .map(|n| format!("{PREFIX}{token:016x}:{n}"))
+        .find(|key| {
+            let slot = slot(key);
+            member
+                .slots
+                .iter()
+                .any(|(first, last)| (*first..=*last).contains(&slot))
+        })
+}
+
+type Outcome = (CanaryWrite, Vec<CanaryRead>, Option<Observed<bool>>);
+
+async fn one(
+    primary: &Asked,
+    asked: &[Asked],
+    key: &str,
+    is_cluster: bool,
+    deadline: Instant,
+) -> Outcome {
+    let Some(link) = &primary.link else {
+        return (written(primary, &Err(Problem::Silent)), Vec::new(), None);
+    };
+    let mut set = cmd("SET");
+    set.arg(key).arg(key).arg("PX").arg(LIFETIME_MS);
+    let begun = Instant::now();
+    let left = deadline.saturating_duration_since(begun);
+    let reply = link.ask_one(set, begun + left / 3).await;
+    let acknowledged = Instant::now();
+    let write = written(primary, &reply);
+    if reply.is_err() {
+        // Silence does not say that nothing was written.
+        let silent = matches!(reply, Err(Problem::Silent));
+        let unsure = Observed::unknown(
+            UnknownWhy::TimedOut,
+            "SET: no answer, so it may have been written; it expires by itself",
+        );
+        return (write, Vec::new(), silent.then_some(unsure));
+    }
+    let replicas = asked
+        .iter()
+        .filter(|one| is_replica_of(one, primary, is_cluster));
+    let looks_until = acknowledged + left / 2;
+    let reads = join_all(replicas.map(|one| look(one, key, is_cluster, acknowledged, looks_until)));
+    let reads = reads.await;
+    let mut delete = cmd("DEL");
+    delete.arg(key);
+    let deleted = match link.ask_one(delete, deadline).await {
+        Ok(_) => Observed::Value(true),
+        Err(problem) => problem.unknown("DEL").into(),
+    };
+    (write, reads, Some(deleted))
+}
+
+/// Declared replicas are looked at whatever they say: one that follows another primary shows nothing.
+fn is_replica_of(one: &Asked, primary: &Asked, is_cluster: bool) -> bool {
+    if std::ptr::eq(one, primary) {
+        return false;
+    }
+    if !is_cluster {
+        return true;
+    }
+    one.node.role == Observed::Value(Role::Replica)
+        && one.node.replication.replid.value().is_some()
+        && one.node.replication.replid == primary.node.replication.replid
+}
+
+fn written(primary: &Asked, reply: &Reply) -> CanaryWrite {
+    let (result, error) = match reply {
+        Ok((value, _)) if reply::text(value).as_deref() == Some("OK") => {
+            (Observed::Value(WriteResult::Written), String::new())
+        }
+        Ok(_) => (
+            Observed::Value(WriteResult::Error),
+            reply::unparseable("SET").detail,
+        ),
+        Err(problem) => {
+            let unknown = problem.unknown("SET");
+            let result = match problem.code() {
+                "OOM" => Some(WriteResult::Oom),
+                "MISCONF" => Some(WriteResult::Misconf),
+                "NOREPLICAS" => Some(WriteResult::Noreplicas),
+                "READONLY" => Some(WriteResult::Readonly),
+                "CLUSTERDOWN" => Some(WriteResult::Clusterdown),
+                "LOADING" | "BUSY" | "MASTERDOWN" => Some(WriteResult::Unavailable),
+                "NOPERM" | "NOAUTH" => None,
+                _ if problem.is_unknown_command() => None,
+                _ if *problem == Problem::Silent => Some(WriteResult::Silent),
+                _ => Some(WriteResult::Error),
+            };
+            let error = unknown.detail.clone();
+            (
+                result.map_or_else(|| unknown.into(), Observed::Value),
+                error,
+            )
+        }
+    };
+    let write_ms = match reply {
+        Ok((_, took)) => Observed::Value(millis(*took)),
+        Err(problem) => problem.unknown("SET").into(),
+    };
+    CanaryWrite {
+        address: primary.node.address.clone(),
+        result,
+        error,
+        write_ms,
+    }
+}
+
+/// Looks for the canary on a replica, a few times.
+async fn look(
+    replica: &Asked,
+    key: &str,
+    is_cluster: bool,
+    since: Instant,
+    deadline: Instant,
+) -> CanaryRead {
+    let address = replica.node.address.clone();
+    let Some(link) = &replica.link else {
+        let why = Unknown {
+            why: UnknownWhy::NotObserved,
+            detail: replica.node.error.clone(),
+        };
+        return CanaryRead {
+            address,
+            seen: why.clone().into(),
+            replicated_ms: why.into(),
+        };
+    };
+    if is_cluster {
+        // Without it a replica sends us on to its primary.
+        let _ = link.ask_one(cmd("READONLY"), deadline).await;
+    }
+    let mut last = None;
+    for pause in LOOKS_MS.map(Duration::from_millis) {
+        if Instant::now() + pause >= deadline {
+            break;
+        }
+        sleep(pause).await;
+        let mut get = cmd("GET");
+        get.arg(key);
+        let reply = link.ask_one(get, deadline).await;
+        match reply {
+            Ok((value, _)) if reply::text(&value).as_deref() == Some(key) => {
+                return CanaryRead {
+                    address,
+                    seen: Observed::Value(true),
+                    replicated_ms: Observed::Value(millis(since.elapsed())),
+                };
+            }
+            Ok(_) => last = None,
+            Err(problem) => {
+                last = Some(problem);
+                break;
+            }
+        }
+    }
+    let not_seen = Unknown {
+        why: UnknownWhy::TimedOut,
+        detail: format!(
+            "GET: the canary was not there {:?} after the write",
+            since.elapsed()
+        ),
+    };
+    let (seen, replicated_ms) = match last {
+        None => (Observed::Value(false), not_seen.into()),
+        // A replica that serves nothing, because it has no primary, does not show it either.
+        Some(problem) if matches!(problem.code(), "MASTERDOWN" | "LOADING" | "BUSY") => {
+            (Observed::Value(false), problem.unknown("GET").into())
+        }
+        Some(problem) => (problem.unknown("GET").into(), problem.unknown("GET").into()),
+    };
+    CanaryRead {
+        address,
+        seen,
+        replicated_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_for_any_share_of_the_slots() {
+        let line = "a 127.0.0.1:1@2 myself,master - 0 0 1 connected 100-140";
+        let members = super::super::cluster::members(line).expect("a member");
+        let key = key_for(&members[0], 7).expect("a key");
+        assert!(key.starts_with(PREFIX) && (100..=140).contains(&slot(&key)));
+    }
+}

@@ -1,0 +1,405 @@
+//! One data server: what it is asked, and what its answers say.
+
+use redis::Cmd;
+use tokio::time::Instant;
+
+use super::commands::{cluster_command, commands};
+use super::config::{Config, Endpoint};
+use super::connect::{Dial, Down, Link};
+use super::door::{closed_door, login, outcome, turned_away};
+use super::facts::{DeclaredAs, Flavour, Node, Ping, Role, State};
+use super::info::{Info, part};
+use super::reply::{self, Reply};
+use super::{cluster, memory, persistence, replication, security, slow_log, writes};
+use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy, millis};
+use crate::net::NetError;
+
+/// A server that was asked: its facts, and what later steps need of it.
+pub struct Asked {
+    pub node: Node,
+    pub endpoint: Endpoint,
+    /// The connection, where there is one, logged in.
+    pub link: Option<Link>,
+    /// The reply of `CLUSTER NODES`, where it was asked.
+    pub cluster_nodes: Result<String, Unknown>,
+    /// Why nothing was observed.
+    pub failure: Option<Failure>,
+    /// Whether it is a node of a cluster.
+    pub cluster_enabled: Observed<bool>,
+    /// The port for plaintext that it names itself.
+    pub plaintext_port: Observed<i64>,
+}
+
+/// The replies of one server, by what was asked.
+pub struct Replies(Vec<(&'static str, Reply)>);
+
+impl Replies {
+    /// One reply, as if it had come.
+    #[cfg(test)]
+    pub fn of(label: &'static str, value: redis::Value) -> Self {
+        Self(vec![(label, Ok((value, std::time::Duration::ZERO)))])
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Reply> {
+        self.0.iter().map(|(_, reply)| reply)
+    }
+
+    /// The reply to the command of that label.
+    pub fn get(&self, label: &str) -> Option<&Reply> {
+        self.0
+            .iter()
+            .find(|(name, _)| *name == label)
+            .map(|(_, reply)| reply)
+    }
+}
+
+/// Asks one server everything, by `deadline`.
+pub async fn ask(
+    dial: &Dial<'_>,
+    config: &Config,
+    endpoint: &Endpoint,
+    declared_as: DeclaredAs,
+    deadline: Instant,
+) -> Asked {
+    match dial.open(endpoint, deadline).await {
+        Ok(link) => ask_over(dial, config, endpoint, declared_as, link, deadline).await,
+        Err(down) => unreached(endpoint, declared_as, down),
+    }
+}
+
+async fn ask_over(
+    dial: &Dial<'_>,
+    config: &Config,
+    endpoint: &Endpoint,
+    declared_as: DeclaredAs,
+    link: Link,
+    deadline: Instant,
+) -> Asked {
+    let commands = commands(config, endpoint, declared_as);
+    let sent: Vec<Cmd> = commands
+        .iter()
+        .map(|(_, command)| command.clone())
+        .collect();
+    let (replies, anonymous) = if config.pool_size.is_some() {
+        // One after the other: the list of clients is not to hold our second connection.
+        let replies = link.ask(&sent, deadline).await;
+        let anonymous = security::anonymous(dial, endpoint, deadline).await;
+        (replies, anonymous)
+    } else {
+        tokio::join!(
+            link.ask(&sent, deadline),
+            security::anonymous(dial, endpoint, deadline)
+        )
+    };
+    let labels = commands.into_iter().map(|(label, _)| label);
+    let mut replies = Replies(labels.zip(replies).collect());
+    let login = login(replies.get("AUTH"), endpoint, replies.get("PING"));
+    let (mut state, mut error, mut failure) = outcome(&replies, &login);
+    let said = match replies.all().find_map(closed_door) {
+        Some(said) => Some(said),
+        None if state == Observed::Value(State::Broken) => dial.greeting(endpoint, deadline).await,
+        None => None,
+    };
+    if let Some(said) = said {
+        (state, error, failure) = turned_away(&said);
+    }
+    let info = info(&replies);
+    let cluster_enabled = info.flag("cluster_enabled");
+    if !config.cluster && cluster_enabled == Observed::Value(true) {
+        let late = link.ask_one(cluster_command("INFO"), deadline).await;
+        replies.0.push(("CLUSTER INFO", late));
+    }
+    let anonymous = security::conclude(anonymous, endpoint, &login, replies.get("PING"));
+    let open_commands = security::open_commands(&anonymous, &link, deadline).await;
+    let facts = Gathered {
+        config,
+        dial,
+        info: &info,
+        replies: &replies,
+        local: link.local,
+    };
+    let mut node = facts.node(endpoint, declared_as);
+    node.state = state;
+    node.error = error;
+    node.is_loopback = Observed::Value(link.remote.ip().to_canonical().is_loopback());
+    node.login = login;
+    node.security.anonymous = anonymous;
+    node.security.open_commands = open_commands;
+    let cluster_nodes = reply::value(replies.get("CLUSTER NODES"), "CLUSTER NODES")
+        .and_then(|value| reply::text(value).ok_or_else(|| reply::unparseable("CLUSTER NODES")));
+    Asked {
+        plaintext_port: plaintext_port(&replies, &info),
+        node,
+        endpoint: endpoint.clone(),
+        link: failure.is_none().then_some(link),
+        cluster_nodes,
+        failure,
+        cluster_enabled,
+    }
+}
+
+fn info(replies: &Replies) -> Info {
+    match reply::value(replies.get("INFO"), "INFO") {
+        Err(unknown) => Info::unknown(unknown),
+        Ok(value) => reply::text(value).map_or_else(
+            || Info::unknown(reply::unparseable("INFO")),
+            |text| Info::parse(&text),
+        ),
+    }
+}
+
+/// The plaintext port by its own word; 0: it has none.
+fn plaintext_port(replies: &Replies, info: &Info) -> Observed<i64> {
+    let configured = reply::config_value(replies.get("CONFIG GET port"), "port");
+    if let Observed::Value(text) = &configured {
+        return text.parse().map_or_else(
+            |_| reply::unparseable("CONFIG GET port").into(),
+            Observed::Value,
+        );
+    }
+    // Newer servers list their listeners: one of plain TCP is the port in question.
+    match info.numbered("listener") {
+        Ok(listeners) if !listeners.is_empty() => {
+            let plain = listeners
+                .iter()
+                .find(|listener| part(listener, "name") == Some("tcp"))
+                .and_then(|listener| part(listener, "port"))
+                .unwrap_or("0");
+            plain.parse().map_or_else(
+                |_| reply::unparseable("INFO listener").into(),
+                Observed::Value,
+            )
+        }
+        _ => configured.map(|_| 0),
+    }
+}
+
+/// A server that could not be connected to.
+fn unreached(endpoint: &Endpoint, declared_as: DeclaredAs, down: Down) -> Asked {
+    let (state, failure) = state_of(down);
+    let why = match &state {
+        Observed::Unknown(unknown) => unknown.clone(),
+        Observed::Value(_) => Unknown {
+            why: UnknownWhy::NotObserved,
+            detail: failure.detail().to_owned(),
+        },
+    };
+    let node = blind(
+        endpoint,
+        declared_as,
+        state,
+        failure.detail().to_owned(),
+        &why,
+    );
+    Asked {
+        node,
+        endpoint: endpoint.clone(),
+        link: None,
+        cluster_nodes: Err(why.clone()),
+        failure: Some(failure),
+        cluster_enabled: why.clone().into(),
+        plaintext_port: why.into(),
+    }
+}
+
+/// What was met where there is no connection.
+pub fn state_of(down: Down) -> (Observed<State>, Failure) {
+    let state = match &down {
+        Down::Net(NetError::Refused(_)) => Some(State::Refused),
+        Down::Net(NetError::Filtered { .. }) => Some(State::Filtered),
+        Down::Net(NetError::Silent { .. }) => Some(State::Silent),
+        Down::Net(NetError::Broken { .. }) => Some(State::Broken),
+        Down::Net(_) | Down::Own(_) => None,
+    };
+    let failure = Failure::from(down);
+    debug_assert_eq!(state.is_some(), failure.outcome() == Outcome::TargetError);
+    let state = state.map_or_else(
+        || Observed::unknown(UnknownWhy::NotObserved, failure.detail()),
+        Observed::Value,
+    );
+    (state, failure)
+}
+
+/// A server of which nothing was seen.
+fn blind(
+    endpoint: &Endpoint,
+    declared_as: DeclaredAs,
+    state: Observed<State>,
+    error: String,
+    why: &Unknown,
+) -> Node {
+    let info = Info::unknown(why.clone());
+    let replies = Replies(Vec::new());
+    let mut node = from_info(&info, &replies, why, endpoint, declared_as);
+    node.state = state;
+    node.error = error;
+    node
+}
+
+/// A server of which only `INFO` was seen.
+#[cfg(test)]
+pub fn of_info(address: &Endpoint, text: &str) -> Node {
+    let why = Unknown {
+        why: UnknownWhy::NotObserved,
+        detail: "it was not asked".to_owned(),
+    };
+    let replies = Replies(Vec::new());
+    from_info(&Info::parse(text), &replies, &why, address, DeclaredAs::Url)
+}
+
+/// All that was gathered from one server.
+struct Gathered<'g> {
+    config: &'g Config,
+    dial: &'g Dial<'g>,
+    info: &'g Info,
+    replies: &'g Replies,
+    local: Option<std::net::SocketAddr>,
+}
+
+impl Gathered<'_> {
+    fn node(&self, endpoint: &Endpoint, declared_as: DeclaredAs) -> Node {
+        let not_asked = Unknown {
+            why: UnknownWhy::NotObserved,
+            detail: "it was not asked".to_owned(),
+        };
+        let mut node = from_info(self.info, self.replies, &not_asked, endpoint, declared_as);
+        let clock = persistence::Clock::of(self.info, self.dial.ctx().now());
+        node.persistence = persistence::persistence(self.info, self.replies, &clock);
+        node.loss = persistence::loss(&node.persistence);
+        if self.config.pool_size.is_some() {
+            node.clients.pooled =
+                memory::pooled_clients(self.replies.get("CLIENT LIST"), self.local);
+        }
+        node.cluster = cluster::view(self.replies, self.info);
+        node.writes_refused = writes::refused(&node, self.info);
+        node
+    }
+}
+
+fn from_info(
+    info: &Info,
+    replies: &Replies,
+    why: &Unknown,
+    endpoint: &Endpoint,
+    declared_as: DeclaredAs,
+) -> Node {
+    let role = info.read("role", |role| match role {
+        "master" => Some(Role::Primary),
+        "slave" => Some(Role::Replica),
+        _ => None,
+    });
+    let clock = persistence::Clock::unknown();
+    let persistence = persistence::persistence(info, replies, &clock);
+    let uptime_seconds = info.int("uptime_in_seconds");
+    Node {
+        address: endpoint.address(),
+        declared_as,
+        state: why.clone().into(),
+        error: String::new(),
+        is_loopback: why.clone().into(),
+        login: why.clone().into(),
+        ping: ping(replies.get("PING"), why),
+        command_ms: first_answer(replies, why),
+        flavour: flavour(info),
+        version: version(info),
+        run_id: info.text("run_id"),
+        keys: memory::keys(info),
+        writes_refused: why.clone().into(),
+        clients: memory::clients(info),
+        memory: memory::memory(info),
+        loss: persistence::loss(&persistence),
+        persistence,
+        replication: replication::replication(info, replies, &role),
+        security: security::security(replies.get("ACL GETUSER"), why),
+        slow_log: slow_log::slow_log(replies.get("SLOWLOG GET")),
+        cluster: cluster::view(replies, info),
+        role,
+        uptime_seconds,
+    }
+}
+
+fn ping(reply: Option<&Reply>, why: &Unknown) -> Observed<Ping> {
+    match reply {
+        None => why.clone().into(),
+        Some(Ok((value, _))) if reply::text(value).as_deref() == Some("PONG") => {
+            Observed::Value(Ping::Pong)
+        }
+        Some(Ok(_)) => Observed::Value(Ping::Error),
+        Some(Err(problem)) => match problem.code() {
+            "LOADING" => Observed::Value(Ping::Loading),
+            "BUSY" => Observed::Value(Ping::Busy),
+            "MISCONF" => Observed::Value(Ping::Misconf),
+            "MASTERDOWN" => Observed::Value(Ping::Masterdown),
+            "" | "NOPERM" | "NOAUTH" | "DENIED" => problem.unknown("PING").into(),
+            _ if problem.is_unknown_command() => problem.unknown("PING").into(),
+            _ => Observed::Value(Ping::Error),
+        },
+    }
+}
+
+fn first_answer(replies: &Replies, why: &Unknown) -> Observed<f64> {
+    replies
+        .0
+        .iter()
+        .find_map(|(_, reply)| reply.as_ref().ok().map(|(_, took)| millis(*took)))
+        .map_or_else(|| why.clone().into(), Observed::Value)
+}
+
+fn flavour(info: &Info) -> Observed<Flavour> {
+    match info.get("valkey_version") {
+        Err(unknown) => unknown.clone().into(),
+        Ok(Some(_)) => Observed::Value(Flavour::Valkey),
+        Ok(None) => info.read("redis_version", |_| Some(Flavour::Redis)),
+    }
+}
+
+/// Valkey keeps `redis_version` at the last Redis that it is compatible with.
+fn version(info: &Info) -> Observed<String> {
+    match info.get("valkey_version") {
+        Ok(Some(version)) => Observed::Value(version.to_owned()),
+        _ => info.text("redis_version"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(text: &str) -> Node {
+        let endpoint = Endpoint {
+            host: "cache".to_owned(),
+            port: 6379,
+            tls: false,
+            user: None,
+            password: None,
+            db: 0,
+        };
+        of_info(&endpoint, text)
+    }
+
+    #[test]
+    fn valkey_is_told_from_the_redis_that_it_is_compatible_with() {
+        let valkey =
+            seen("redis_version:7.2.4\nserver_name:valkey\nvalkey_version:8.1.1\nrole:master\n");
+        assert_eq!(valkey.flavour, Observed::Value(Flavour::Valkey));
+        assert_eq!(valkey.version, Observed::Value("8.1.1".to_owned()));
+        let redis = seen("redis_version:6.2.14\nrole:slave\nmaster_link_status:down\n");
+        assert_eq!(redis.flavour, Observed::Value(Flavour::Redis));
+        assert_eq!(redis.role, Observed::Value(Role::Replica));
+        assert!(seen("role:master\n").flavour.value().is_none());
+    }
+
+    #[test]
+    fn the_replicas_of_a_primary_are_read_in_any_version() {
+        let primary = seen(
+            "role:master\nmaster_repl_offset:100\nslave0:ip=10.0.0.1,port=6379,state=online,offset=90,lag=1,type=replica\nslave1:ip=10.0.0.2,port=6379,state=wait_bgsave,offset=0,lag=0\n",
+        );
+        let Observed::Value(replicas) = &primary.replication.replicas else {
+            panic!("no replicas");
+        };
+        assert_eq!(replicas[0].gap_bytes, Observed::Value(10));
+        assert_eq!(replicas[0].lag_seconds, Observed::Value(1));
+        assert!(replicas[1].lag_seconds.value().is_none());
+    }
+}

@@ -1,0 +1,492 @@
+//! The built-in rules of the `redis` kind. Every threshold stands here, none in the code.
+
+use super::config::{Config, Durability, Purpose};
+use crate::probes::{Condition, RuleSpec, Severity};
+
+const fn must(
+    name: &'static str,
+    expr: &'static str,
+    why: &'static str,
+    source: &'static str,
+) -> RuleSpec<Config> {
+    RuleSpec {
+        name,
+        expr,
+        applies: None,
+        severity: Severity::Must,
+        why,
+        source,
+        when: None,
+    }
+}
+
+const fn should(
+    name: &'static str,
+    expr: &'static str,
+    why: &'static str,
+    source: &'static str,
+) -> RuleSpec<Config> {
+    RuleSpec {
+        severity: Severity::Should,
+        ..must(name, expr, why, source)
+    }
+}
+
+const fn when(text: &'static str, holds: fn(&Config) -> bool) -> Condition<Config> {
+    Condition { text, holds }
+}
+
+const HAS_REPLICAS: Option<Condition<Config>> = Some(when("`replicas` are declared", |config| {
+    !config.replicas.is_empty()
+}));
+const KEEPS_DATA: Option<Condition<Config>> = Some(when(
+    "`role = \"store\"` or `\"broker\"` is declared",
+    Config::keeps_data,
+));
+const IS_CACHE: Option<Condition<Config>> =
+    Some(when("`role = \"cache\"` is declared", |config| {
+        config.role == Some(Purpose::Cache)
+    }));
+const HAS_ROLE: Option<Condition<Config>> =
+    Some(when("`role` is declared", |config| config.role.is_some()));
+const HAS_SENTINELS: Option<Condition<Config>> = Some(when("`sentinels` are declared", |config| {
+    !config.sentinels.is_empty()
+}));
+const IS_CLUSTER: Option<Condition<Config>> =
+    Some(when("`cluster = true` is declared", |config| {
+        config.cluster
+    }));
+const MAY_WRITE: Option<Condition<Config>> =
+    Some(when("`allow_writes = true` is declared", |config| {
+        config.allow_writes
+    }));
+
+/// In the order in which they are printed.
+pub const RULES: &[RuleSpec<Config>] = &[
+    must(
+        "reachable",
+        "nodes.all(n, n.state == 'answered')",
+        "a declared server, or a member of the cluster, that does not answer is down for its clients too",
+        "definition",
+    ),
+    must(
+        "ready",
+        "nodes.all(n, n.ping == 'pong')",
+        "a server that loads, is busy, or cannot save says so to every client",
+        "definition",
+    ),
+    RuleSpec {
+        when: HAS_REPLICAS,
+        ..must(
+            "primary",
+            "nodes[0].role == 'primary'",
+            "writes go to `url`; on a replica they are refused or lost",
+            "definition",
+        )
+    },
+    must(
+        "replica-link",
+        "nodes.all(n, n.role == 'primary' || n.replication.link == 'up')",
+        "a replica without its link serves old data and cannot take over",
+        "definition",
+    ),
+    RuleSpec {
+        when: HAS_REPLICAS,
+        ..must(
+            "replicates",
+            "nodes.all(n, n.declared_as != 'replica' || (n.role == 'replica' && n.replication.follows_primary))",
+            "a declared replica must copy the server at `url`, not another and not none",
+            "definition",
+        )
+    },
+    must(
+        "replica-lag",
+        "nodes.all(n, n.replication.replicas.size() == 0 || n.replication.replicas.all(r, r.state != 'online' || r.lag_seconds <= 5))",
+        "a replica acknowledges every second; one that froze stays online and only this grows",
+        "repl-ack every second, five of them missed",
+    ),
+    should(
+        "replica-online",
+        "nodes.all(n, n.replication.replicas.size() == 0 || n.replication.replicas.all(r, r.state == 'online'))",
+        "a replica that is still being copied to cannot take over",
+        "definition",
+    ),
+    must(
+        "replica-gap",
+        "nodes.all(n, n.replication.replicas.size() == 0 || n.replication.replicas.all(r, r.state != 'online' || r.gap_bytes <= 16777216)) && nodes.all(n, n.declared_as != 'replica' || n.role != 'replica' || !n.replication.follows_primary || n.replication.gap_bytes <= 16777216)",
+        "what a replica is behind is lost when it takes over; both ends are asked",
+        "practice: 16 MiB",
+    ),
+    should(
+        "replica-gap-growing",
+        "nodes.all(n, n.replication.replicas.size() == 0 || n.replication.replicas.all(r, r.state != 'online' || r.gap_bytes <= 1048576)) && nodes.all(n, n.declared_as != 'replica' || n.role != 'replica' || !n.replication.follows_primary || n.replication.gap_bytes <= 1048576)",
+        "a replica that falls behind outgrows the backlog and must be copied anew",
+        "repl-backlog-size: 1 MiB by default",
+    ),
+    must(
+        "rdb-saves",
+        "nodes.all(n, n.persistence.rdb.last_status != 'err')",
+        "a snapshot that fails leaves the last one as all there is",
+        "redis.io persistence",
+    ),
+    must(
+        "aof-writes",
+        "nodes.all(n, n.persistence.aof.last_write_status != 'err' && n.persistence.aof.last_rewrite_status != 'err')",
+        "an append-only file that cannot be written or rewritten ends in lost data or a full disk",
+        "redis.io persistence",
+    ),
+    must(
+        "writes-accepted",
+        "nodes.all(n, n.role == 'replica' || n.writes_refused.size() == 0)",
+        "a server that refuses writes still answers PONG",
+        "definition",
+    ),
+    must(
+        "memory",
+        "nodes.all(n, n.memory.can_evict || n.memory.used_ratio < 0.95)",
+        "without anything to evict, full memory refuses writes or is killed by the system",
+        "practice: 95%, as a single write of the size of the rest is refused",
+    ),
+    should(
+        "memory-headroom",
+        "nodes.all(n, n.memory.can_evict || n.memory.used_ratio < 0.85)",
+        "forks, buffers and the next peak need room",
+        "practice: 85%",
+    ),
+    RuleSpec {
+        when: KEEPS_DATA,
+        ..must(
+            "evicts-nothing",
+            "nodes.all(n, n.memory.policy == 'noeviction' || n.memory.maxmemory_bytes == 0)",
+            "a store or broker that evicts loses data that nobody else has",
+            "redis.io eviction",
+        )
+    },
+    RuleSpec {
+        when: IS_CACHE,
+        ..must(
+            "cache-evicts",
+            "nodes.all(n, n.memory.policy != 'noeviction' || n.memory.maxmemory_bytes == 0)",
+            "a full cache that may evict nothing refuses writes",
+            "redis.io eviction",
+        )
+    },
+    RuleSpec {
+        when: IS_CACHE,
+        ..should(
+            "cache-bounded",
+            "nodes.all(n, n.memory.maxmemory_bytes > 0)",
+            "a cache without a bound grows until the system kills it",
+            "redis.io eviction",
+        )
+    },
+    RuleSpec {
+        when: KEEPS_DATA,
+        ..must(
+            "persistence",
+            "nodes.all(n, n.role == 'replica' || n.persistence.rdb.enabled || n.persistence.aof.enabled)",
+            "a store or broker without persistence is empty after a restart, and empties its replicas",
+            "redis.io persistence",
+        )
+    },
+    RuleSpec {
+        when: Some(when(
+            "`persistence = \"rdb\"` or `\"both\"` is declared",
+            Config::wants_rdb,
+        )),
+        ..must(
+            "persistence-rdb",
+            "nodes.all(n, n.role == 'replica' || n.persistence.rdb.enabled)",
+            "snapshots are declared",
+            "definition",
+        )
+    },
+    RuleSpec {
+        when: Some(when(
+            "`persistence = \"aof\"` or `\"both\"` is declared",
+            Config::wants_aof,
+        )),
+        ..must(
+            "persistence-aof",
+            "nodes.all(n, n.role == 'replica' || n.persistence.aof.enabled)",
+            "the append-only file is declared",
+            "definition",
+        )
+    },
+    RuleSpec {
+        when: Some(when("`persistence = \"none\"` is declared", |config| {
+            config.persistence == Some(Durability::None)
+        })),
+        ..must(
+            "persistence-none",
+            "nodes.all(n, n.role == 'replica' || (!n.persistence.rdb.enabled && !n.persistence.aof.enabled))",
+            "no persistence is declared: its forks and writes cost latency and memory",
+            "definition",
+        )
+    },
+    RuleSpec {
+        when: Some(when(
+            "`role = \"store\"` or `\"broker\"`, or `persistence = \"rdb\"` or `\"both\"`, is declared",
+            |config| config.keeps_data() || config.wants_rdb(),
+        )),
+        ..should(
+            "rdb-recent",
+            "nodes.all(n, n.role == 'replica' || n.persistence.aof.enabled || n.persistence.rdb.overdue_seconds <= 60)",
+            "a save point has passed and no snapshot was taken: the status stays ok all the while",
+            "the server's own save points",
+        )
+    },
+    RuleSpec {
+        when: Some(when(
+            "`role = \"store\"` or `\"broker\"`, or `persistence = \"aof\"` or `\"both\"`, is declared",
+            |config| config.keeps_data() || config.wants_aof(),
+        )),
+        ..should(
+            "aof-fsync",
+            "nodes.all(n, n.role == 'replica' || !n.persistence.aof.enabled || n.persistence.aof.fsync != 'no')",
+            "without it the system decides how much is lost",
+            "redis.io persistence",
+        )
+    },
+    RuleSpec {
+        when: HAS_ROLE,
+        ..should(
+            "authentication",
+            "nodes.all(n, n.security.anonymous == 'refused')",
+            "whoever reaches the port owns the data; from this host alone it warns, over the network `authentication-network` fails",
+            "redis.io security",
+        )
+    },
+    RuleSpec {
+        when: HAS_ROLE,
+        ..must(
+            "authentication-network",
+            "nodes.all(n, n.is_loopback || n.security.anonymous == 'refused')",
+            "whoever reaches the port owns the data, and with CONFIG SET the host",
+            "redis.io security",
+        )
+    },
+    RuleSpec {
+        when: HAS_ROLE,
+        ..should(
+            "open-commands",
+            "nodes.all(n, n.security.open_commands.size() == 0)",
+            "without a password, FLUSHALL and CONFIG SET are open to whoever connects",
+            "redis.io security",
+        )
+    },
+    RuleSpec {
+        when: Some(when("`role` is declared and `url` is `rediss`", |config| {
+            config.role.is_some() && config.is_tls()
+        })),
+        ..should(
+            "plaintext-port",
+            "plaintext_port == 'closed'",
+            "a plaintext port beside TLS carries passwords and data in the clear",
+            "redis.io TLS",
+        )
+    },
+    RuleSpec {
+        when: HAS_ROLE,
+        ..should(
+            "latency",
+            "nodes.all(n, n.command_ms <= 100.0)",
+            "a server of one thread that takes this long for a trivial command keeps everybody waiting",
+            "practice: 100 ms",
+        )
+    },
+    RuleSpec {
+        when: HAS_ROLE,
+        ..should(
+            "client-limit",
+            "nodes.all(n, n.clients.used_ratio < 0.9)",
+            "past `maxclients` new connections are refused",
+            "practice: 90%",
+        )
+    },
+    RuleSpec {
+        when: Some(when("`pool_size` is declared", |config| {
+            config.pool_size.is_some()
+        })),
+        ..should(
+            "pool",
+            "nodes[0].clients.pooled <= pool_size",
+            "more connections than the pools may hold are leaked or not pooled",
+            "definition",
+        )
+    },
+    RuleSpec {
+        when: HAS_ROLE,
+        ..should(
+            "fragmentation",
+            "nodes.all(n, n.memory.fragmentation_ratio < 1.5 || n.memory.fragmentation_bytes < 134217728)",
+            "memory that is held and not used is missing elsewhere",
+            "practice: half as much again, from 128 MiB on",
+        )
+    },
+    RuleSpec {
+        applies: Some("has_earlier_run"),
+        ..should(
+            "rejected-connections",
+            "since_last_run.rejected_connections == 0",
+            "clients were turned away since the last run",
+            "definition",
+        )
+    },
+    RuleSpec {
+        applies: Some("has_earlier_run"),
+        when: KEEPS_DATA,
+        ..must(
+            "evicted-keys",
+            "since_last_run.evicted_keys == 0",
+            "a store or broker lost keys since the last run",
+            "definition",
+        )
+    },
+    RuleSpec {
+        applies: Some("has_earlier_run"),
+        ..should(
+            "delayed-fsyncs",
+            "since_last_run.delayed_fsyncs == 0",
+            "the disk kept writes waiting since the last run",
+            "redis.io latency",
+        )
+    },
+    RuleSpec {
+        when: HAS_SENTINELS,
+        ..should(
+            "sentinels-reachable",
+            "sentinels.all(s, s.state == 'answered')",
+            "each sentinel that is gone is one vote less",
+            "definition",
+        )
+    },
+    RuleSpec {
+        when: HAS_SENTINELS,
+        ..must(
+            "quorum",
+            "sentinels.exists(s, s.quorum == 'ok') && sentinels.all(s, s.state == 'answered' ? s.quorum == 'ok' : true)",
+            "without a quorum nobody takes over when the primary dies; the status of the primary stays ok",
+            "redis.io Sentinel",
+        )
+    },
+    RuleSpec {
+        when: HAS_SENTINELS,
+        ..must(
+            "sentinels-agree",
+            "sentinels_agree",
+            "clients that ask different sentinels write to different servers",
+            "redis.io Sentinel",
+        )
+    },
+    RuleSpec {
+        when: HAS_SENTINELS,
+        ..must(
+            "sentinels-name-url",
+            "sentinels.exists(s, s.names_url) && sentinels.all(s, s.state == 'answered' ? s.names_url : true)",
+            "clients write where the sentinels send them: it must be the server at `url`",
+            "redis.io Sentinel",
+        )
+    },
+    RuleSpec {
+        when: HAS_SENTINELS,
+        ..must(
+            "sentinels-see-primary",
+            "sentinels.all(s, s.state == 'answered' ? !s.primary_down : true)",
+            "a sentinel that holds the primary for down is about to replace it",
+            "redis.io Sentinel",
+        )
+    },
+    RuleSpec {
+        when: HAS_SENTINELS,
+        ..should(
+            "sentinels-tilt",
+            "sentinels.all(s, s.state == 'answered' ? !s.tilt : true)",
+            "a sentinel whose clock jumped does nothing",
+            "redis.io Sentinel",
+        )
+    },
+    RuleSpec {
+        when: IS_CLUSTER,
+        ..must(
+            "cluster",
+            "cluster.enabled",
+            "a cluster is declared",
+            "definition",
+        )
+    },
+    RuleSpec {
+        applies: Some("cluster.enabled"),
+        ..must(
+            "cluster-state",
+            "nodes.all(n, n.cluster.state == 'ok')",
+            "a cluster in state fail serves nothing",
+            "redis.io Cluster",
+        )
+    },
+    RuleSpec {
+        applies: Some("cluster.enabled"),
+        ..must(
+            "cluster-slots",
+            "nodes.all(n, n.cluster.slots_ok == 16384)",
+            "keys of an uncovered slot cannot be read or written, also where the state stays ok",
+            "redis.io Cluster: 16384 slots",
+        )
+    },
+    RuleSpec {
+        when: IS_CLUSTER,
+        ..should(
+            "cluster-replicas",
+            "cluster.shards.all(s, s.replicas >= 1)",
+            "the slots of a primary without a replica are gone when it dies",
+            "redis.io Cluster",
+        )
+    },
+    RuleSpec {
+        when: IS_CLUSTER,
+        ..should(
+            "cluster-epochs",
+            "cluster.epochs_agree && !cluster.epoch_collision",
+            "nodes that know different epochs have not heard of each other's failovers",
+            "redis.io Cluster",
+        )
+    },
+    RuleSpec {
+        when: IS_CLUSTER,
+        ..should(
+            "cluster-members",
+            "cluster.members_agree",
+            "nodes that know different members are parts of different clusters",
+            "redis.io Cluster",
+        )
+    },
+    RuleSpec {
+        when: MAY_WRITE,
+        ..must(
+            "canary-write",
+            "canary.writes.all(w, w.result == 'written')",
+            "a write of our own was refused, whatever PING says",
+            "definition",
+        )
+    },
+    RuleSpec {
+        applies: Some("canary.writes.exists(w, w.result == 'written') && canary.reads.size() > 0"),
+        when: MAY_WRITE,
+        ..must(
+            "canary-replicated",
+            "canary.reads.all(r, r.seen && r.replicated_ms <= 1000.0)",
+            "what was written must reach every replica",
+            "practice: one second",
+        )
+    },
+    RuleSpec {
+        applies: Some("canary.writes.exists(w, w.result == 'written')"),
+        when: MAY_WRITE,
+        ..should(
+            "canary-deleted",
+            "canary.deleted",
+            "what was written is to leave no trace; it expires by itself",
+            "definition",
+        )
+    },
+];

@@ -1,0 +1,185 @@
+//! Who gets in, and what a probe that may not see everything says.
+
+use super::{assert_results, probe, reason, run};
+use crate::lab::Redis;
+
+const CACHE: &str = "--maxmemory 100mb --maxmemory-policy allkeys-lru";
+
+#[test]
+fn a_server_without_a_password_is_judged_once_it_has_a_role() {
+    let open = Redis::start(CACHE);
+    assert_results(&probe(&open.url(), ""), &[]);
+    let verdict = probe(&open.url(), "role = \"cache\"");
+    assert_results(
+        &verdict,
+        &[("authentication", "warn"), ("open-commands", "warn")],
+    );
+    let commands = &verdict.facts("r")["nodes"][0]["security"]["open_commands"];
+    assert_eq!(commands, &serde_json::json!(["FLUSHALL", "CONFIG SET"]));
+    let closed = Redis::start(&format!("{CACHE} --requirepass secret-1"));
+    let url = format!("redis://:secret-1@127.0.0.1:{}", closed.port);
+    let verdict = probe(&url, "role = \"cache\"");
+    assert_results(&verdict, &[]);
+    assert_eq!(
+        verdict.facts("r")["nodes"][0]["security"]["anonymous"],
+        "refused"
+    );
+}
+
+#[test]
+fn over_the_network_an_open_server_fails() {
+    let open = Redis::start(&format!("{CACHE} --protected-mode no --bind 0.0.0.0"));
+    let Some(address) = routable_address() else {
+        return;
+    };
+    let verdict = probe(
+        &format!("redis://{address}:{}", open.port),
+        "role = \"cache\"",
+    );
+    assert_eq!(verdict.result("r/authentication-network"), "fail");
+    // Protected mode refuses in words, there and not on loopback.
+    let protected = Redis::start(&format!("{CACHE} --bind 0.0.0.0"));
+    let verdict = probe(
+        &format!("redis://{address}:{}", protected.port),
+        "role = \"cache\"",
+    );
+    assert_eq!(verdict.probe("r")["outcome"], "denied");
+}
+
+/// An address of this host that is not loopback; a host without any has no such fault.
+fn routable_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback()).then_some(address)
+}
+
+#[test]
+fn a_default_user_that_needs_no_password_is_found_beside_ours() {
+    let server = Redis::start(
+        "--maxmemory 100mb --maxmemory-policy allkeys-lru --user app on >app-secret ~* &* +@all",
+    );
+    let url = format!("redis://app:app-secret@127.0.0.1:{}", server.port);
+    let verdict = probe(&url, "role = \"cache\"");
+    assert_results(
+        &verdict,
+        &[("authentication", "warn"), ("open-commands", "warn")],
+    );
+    let security = &verdict.facts("r")["nodes"][0]["security"];
+    assert_eq!(security["default_user_nopass"], true);
+    server.cli("acl setuser default off");
+    let verdict = probe(&url, "role = \"cache\"");
+    assert_results(&verdict, &[]);
+    assert!(!verdict.json.to_string().contains("app-secret"));
+}
+
+#[test]
+fn a_password_for_a_server_without_one_is_seen_as_such() {
+    let server = Redis::start(CACHE);
+    let url = format!("redis://:some-secret@127.0.0.1:{}", server.port);
+    let verdict = probe(&url, "role = \"cache\"");
+    assert_eq!(verdict.facts("r")["nodes"][0]["login"], "no_password_set");
+    assert_eq!(verdict.result("r/authentication"), "warn");
+}
+
+#[test]
+fn wrong_and_missing_passwords_are_denied() {
+    let server = Redis::start("--requirepass right-one");
+    for url in [
+        format!("redis://127.0.0.1:{}", server.port),
+        format!("redis://:wrong-one@127.0.0.1:{}", server.port),
+        format!("redis://nobody:wrong-one@127.0.0.1:{}", server.port),
+    ] {
+        let verdict = probe(&url, "");
+        assert_eq!(
+            verdict.probe("r")["outcome"],
+            "denied",
+            "{:#}",
+            verdict.json
+        );
+        assert_eq!(verdict.code, 3);
+        assert!(!verdict.json.to_string().contains("wrong-one"));
+    }
+}
+
+#[test]
+fn a_forbidden_command_makes_only_its_facts_unknown() {
+    let server = Redis::start("--user probe on >probe-secret +ping +info --user default on >other");
+    let url = format!("redis://probe:probe-secret@127.0.0.1:{}", server.port);
+    let verdict = probe(&url, "");
+    assert_results(&verdict, &[]);
+    let node = &verdict.facts("r")["nodes"][0];
+    assert_eq!(node["persistence"]["rdb"]["enabled"]["unknown"], "denied");
+    let verdict = probe(&url, "role = \"store\"");
+    assert_results(
+        &verdict,
+        &[("persistence", "unknown"), ("rdb-recent", "unknown")],
+    );
+    assert!(reason(&verdict, "persistence").contains("CONFIG GET save"));
+    assert_eq!(verdict.code, 3);
+}
+
+#[test]
+fn without_info_nothing_passes_but_the_server_answers() {
+    let server = Redis::start("--user probe on >probe-secret +ping");
+    let url = format!("redis://probe:probe-secret@127.0.0.1:{}", server.port);
+    let verdict = probe(&url, "");
+    assert_eq!(verdict.result("r/ready"), "pass");
+    assert_eq!(verdict.result("r/rdb-saves"), "unknown");
+    assert!(
+        reason(&verdict, "rdb-saves").contains("INFO"),
+        "{}",
+        reason(&verdict, "rdb-saves")
+    );
+    assert_eq!(verdict.code, 3);
+}
+
+#[test]
+fn renamed_commands_are_named() {
+    let server = Redis::start_with(
+        crate::lab::free_port(),
+        &[
+            "--rename-command",
+            "CONFIG",
+            "",
+            "--rename-command",
+            "SLOWLOG",
+            "hidden",
+            "--rename-command",
+            "ACL",
+            "",
+        ],
+    );
+    let verdict = probe(&server.url(), "");
+    assert_results(&verdict, &[]);
+    let node = &verdict.facts("r")["nodes"][0];
+    let fact = &node["persistence"]["rdb"]["save_points"];
+    assert_eq!(fact["unknown"], "unsupported");
+    assert!(
+        fact["detail"]
+            .as_str()
+            .is_some_and(|text| text.contains("CONFIG GET save"))
+    );
+    assert_eq!(node["slow_log"]["slowest_ms"]["unknown"], "unsupported");
+    let verdict = probe(&server.url(), "persistence = \"rdb\"");
+    assert_eq!(verdict.result("r/persistence-rdb"), "unknown");
+}
+
+#[test]
+fn tls_is_spoken_and_a_plaintext_port_beside_it_warns() {
+    let args = format!("{CACHE} --requirepass tls-secret");
+    for (plaintext, wanted) in [(true, "warn"), (false, "pass")] {
+        let (server, port, ca) = Redis::start_tls(plaintext, &args);
+        let url = format!("rediss://:tls-secret@127.0.0.1:{port}/0");
+        let verdict = run(&url, "role = \"cache\"\nca_file = \"ca.pem\"")
+            .file("ca.pem", &ca)
+            .once();
+        assert_results(&verdict, &[("plaintext-port", wanted)]);
+        // Without a role it is not judged, and an untrusted certificate is the target's fault.
+        let verdict = run(&url, "ca_file = \"ca.pem\"").file("ca.pem", &ca).once();
+        assert_results(&verdict, &[]);
+        let verdict = probe(&url, "");
+        assert_eq!(verdict.probe("r")["outcome"], "target_error");
+        drop(server);
+    }
+}
