@@ -19,6 +19,8 @@ mod placeholders;
 mod regenerate;
 mod rows;
 mod scores;
+#[cfg(test)]
+mod tests;
 mod text;
 mod thresholds;
 

@@ -187,7 +187,8 @@ impl Writer<'_> {
                 (Some((_, wanted)), Some(cell)) => self.set(cell.clone(), wanted),
                 (Some((_, wanted)), None) => appended.push(wanted.clone()),
                 (None, Some(_)) => {}
-                (None, None) => appended.push(NOTHING.to_owned()),
+                // What follows is never empty, so that this cell is not the last.
+                (None, None) => appended.push(String::new()),
             }
         }
         self.append(line, &appended);
@@ -315,7 +316,7 @@ const CONTRADICTIONS: [&str; 5] = [
 ];
 
 /// Where the derived columns begin, in a table that has them.
-fn derived_columns(text: &str, header: &Line) -> Option<usize> {
+pub(super) fn derived_columns(text: &str, header: &Line) -> Option<usize> {
     let names: Vec<String> = header
         .cells
         .iter()

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::parse::{Document, Problem, Row as Line, Table, status_column};
+use super::regenerate::derived_columns;
 use super::text::{plain, slug, words};
 use super::{gates, identity};
 
@@ -124,8 +125,9 @@ impl Columns {
     /// The columns of a table of the checklist; `None` for a table without a status.
     pub(super) fn of(text: &str, header: &Line) -> Option<Self> {
         let status = status_column(text, header)?;
-        let titles: Vec<String> = header
-            .cells
+        // What was appended says nothing about the row.
+        let own = derived_columns(text, header).unwrap_or(header.cells.len());
+        let titles: Vec<String> = header.cells[..own]
             .iter()
             .map(|cell| words(&text[cell.clone()]))
             .collect();

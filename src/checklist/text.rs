@@ -17,7 +17,11 @@ pub(super) fn plain(markdown: &str) -> String {
             '~' if after.starts_with('~') => &after[1..],
             '*' if after.starts_with('*') => &after[1..],
             '*' if !(after.starts_with(' ') && out.ends_with(' ')) => after,
-            '_' if after.starts_with('_') && (out.is_empty() || after.len() == 1) => &after[1..],
+            '_' if after.starts_with('_')
+                && (out.is_empty() || out.ends_with(' ') || ends_word(&after[1..])) =>
+            {
+                &after[1..]
+            }
             '!' if after.starts_with('[') && link(after).is_some() => after,
             '[' => match link(rest) {
                 Some((label, after)) => {
@@ -46,6 +50,10 @@ pub(super) fn plain(markdown: &str) -> String {
         };
     }
     out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn ends_word(rest: &str) -> bool {
+    !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
 /// `[label](target)` at the beginning: the label, and what follows.
