@@ -287,6 +287,7 @@ impl<'r> Matching<'r> {
         const LEAST_WITH_OTHER_DETAILS: f64 = 0.8;
         // Comparing everything with everything is for a handful.
         const MOST: usize = 64;
+        const MOST_BYTES: usize = 512;
         for (rows, locked) in self.left() {
             if rows.len() > MOST || locked.len() > MOST {
                 continue;
@@ -295,6 +296,9 @@ impl<'r> Matching<'r> {
             for row in rows {
                 for at in &locked {
                     let title = loose(&self.locked[*at].title);
+                    if title.len().max(self.titles[row].len()) > MOST_BYTES {
+                        continue;
+                    }
                     let likeness =
                         strsim::normalized_damerau_levenshtein(&self.titles[row], &title);
                     let bare = self.details[row].is_empty() && self.locked[*at].detail.is_empty();

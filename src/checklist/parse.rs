@@ -56,6 +56,8 @@ pub(super) struct Row {
     pub(super) end: usize,
     /// Whether it ends with a pipe.
     pub(super) closed: bool,
+    /// Whether pipes within code were taken for text, which Markdown does not do.
+    pub(super) code_has_pipes: bool,
 }
 
 /// `- [x] title`.
@@ -82,6 +84,9 @@ impl Row {
         self.cells.get(at).map(|cell| text[cell.clone()].trim())
     }
 }
+
+/// Lines longer than this are split at every pipe.
+const MAX_LINE_BYTES: usize = 16 * 1024;
 
 /// Column titles under which a row's status stands.
 const STATUS: [&str; 14] = [
@@ -253,7 +258,8 @@ impl<'t> Scanner<'t> {
     }
 
     fn table_here(&mut self) -> bool {
-        if !has_pipe(self.line(self.at)) {
+        let line = self.line(self.at);
+        if !has_pipe(line) || task(line.trim_start()).is_some() {
             return false;
         }
         let header = self.row(self.at);
@@ -286,7 +292,20 @@ impl<'t> Scanner<'t> {
             self.at += 1;
         }
         while self.at < self.spans.len() && self.is_row() {
-            table.rows.push(self.row(self.at));
+            let mut row = self.row(self.at);
+            // Looking for the end of each piece of code takes its time in a line that is not for people.
+            let is_short = self.line(self.at).len() <= MAX_LINE_BYTES;
+            if row.cells.len() > table.header.cells.len() && is_short {
+                // A pipe within code splits a cell, and hardly anybody means it to.
+                let joined = self.split(self.at, pipes_outside_code(self.line(self.at)));
+                if joined.cells.len() <= table.header.cells.len() {
+                    row = Row {
+                        code_has_pipes: true,
+                        ..joined
+                    };
+                }
+            }
+            table.rows.push(row);
             self.see(false);
             self.at += 1;
         }
@@ -310,15 +329,20 @@ impl<'t> Scanner<'t> {
             && line.len() - content.len() < 4
             && atx_heading(content).is_none()
             && task(content).is_none()
-            && Fence::open(content).is_none()
+            && !content.starts_with("```")
+            && !content.starts_with("~~~")
     }
 
     /// The cells of a line: what stands between pipes that no backslash escapes.
     fn row(&self, at: usize) -> Row {
+        self.split(at, pipes(self.line(at)).collect())
+    }
+
+    fn split(&self, at: usize, pipes: Vec<usize>) -> Row {
         let span = self.spans[at].clone();
         let line = &self.text[span.clone()];
         let end = span.start + line.trim_end().len();
-        let mut pipes: Vec<usize> = pipes(line).map(|pipe| span.start + pipe).collect();
+        let mut pipes: Vec<usize> = pipes.iter().map(|pipe| span.start + pipe).collect();
         let start = span.start + (line.len() - line.trim_start().len());
         let mut from = start;
         if pipes.first() == Some(&start) {
@@ -339,6 +363,7 @@ impl<'t> Scanner<'t> {
             cells,
             end: end.max(from),
             closed,
+            code_has_pipes: false,
         }
     }
 
@@ -449,6 +474,33 @@ fn pipes(line: &str) -> impl Iterator<Item = usize> + '_ {
         escaped = bytes[*at] == b'\\' && !was;
         bytes[*at] == b'|' && !was
     })
+}
+
+/// The same, without those within code.
+fn pipes_outside_code(line: &str) -> Vec<usize> {
+    let mut code: Vec<Range<usize>> = Vec::new();
+    let mut from = 0;
+    while let Some(begin) = line[from..].find('`').map(|at| from + at) {
+        let ticks = run_of_ticks(&line[begin..]);
+        let mut at = begin + ticks;
+        from = at;
+        while let Some(next) = line[at..].find('`').map(|next| at + next) {
+            let closing = run_of_ticks(&line[next..]);
+            at = next + closing;
+            if closing == ticks {
+                code.push(begin..at);
+                from = at;
+                break;
+            }
+        }
+    }
+    pipes(line)
+        .filter(|pipe| !code.iter().any(|code| code.contains(pipe)))
+        .collect()
+}
+
+fn run_of_ticks(text: &str) -> usize {
+    text.bytes().take_while(|byte| *byte == b'`').count()
 }
 
 fn has_pipe(line: &str) -> bool {

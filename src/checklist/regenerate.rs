@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::claims::ClaimStatus;
 use super::language::Language;
 use super::parse::{Row as Line, Table};
-use super::rows::{Columns, Place};
+use super::rows::{Columns, Place, has_too_many_cells};
 use super::text::words;
 use super::{Checklist, Row, lock};
 use crate::judge::Status;
@@ -94,7 +94,10 @@ impl Checklist {
                     let layout = *layouts
                         .entry(table)
                         .or_insert_with(|| writer.head(table_at));
-                    writer.row(row, &table_at.rows[at], layout, item, codes);
+                    let line = &table_at.rows[at];
+                    if !has_too_many_cells(writer.text, &table_at.header, line) {
+                        writer.row(row, line, layout, item, codes);
+                    }
                 }
             }
         }
@@ -114,8 +117,6 @@ struct Layout {
     status: usize,
     /// The first of the derived columns.
     derived: usize,
-    /// Whether they are there already.
-    there: bool,
     /// How many columns there are now.
     width: usize,
 }
@@ -138,7 +139,6 @@ impl Writer<'_> {
         let layout = Layout {
             status,
             derived: there.unwrap_or(width),
-            there: there.is_some(),
             width,
         };
         let titles = titles(self.language);
@@ -157,19 +157,6 @@ impl Writer<'_> {
 
     fn row(&mut self, row: &Row, line: &Line, layout: Layout, item: &ItemReport, codes: &[&str]) {
         let has = line.cells.len();
-        let looks_derived = layout.there
-            && line
-                .cell(self.text, layout.derived)
-                .is_some_and(|cell| is_derived_status(cell));
-        let bare = if layout.there {
-            layout.derived
-        } else {
-            layout.width
-        };
-        // More cells than columns: an unescaped pipe. Which cell is which nobody can tell, so none is touched.
-        if has > layout.width || (has > bare && !looks_derived) {
-            return;
-        }
         let status = status_text(self.language, item);
         let mut cells: Vec<(usize, String)> = vec![(layout.status, status.clone())];
         let derived = self.derived(row, item, codes);
@@ -332,7 +319,7 @@ pub(super) fn derived_columns(text: &str, header: &Line) -> Option<usize> {
 }
 
 /// Whether a cell holds what this program writes as a derived status.
-fn is_derived_status(cell: &str) -> bool {
+pub(super) fn is_derived_status(cell: &str) -> bool {
     [Language::Zh, Language::En].into_iter().any(|language| {
         Status::ALL.into_iter().any(|status| {
             cell.strip_prefix(language.status(status))

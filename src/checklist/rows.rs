@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::parse::{Document, Problem, Row as Line, Table, status_column};
-use super::regenerate::derived_columns;
+use super::regenerate::{derived_columns, is_derived_status};
 use super::text::{plain, slug, words};
 use super::{gates, identity};
 
@@ -151,6 +151,14 @@ impl Columns {
     }
 }
 
+/// Whether a row has more cells than its table has columns: which of them is which nobody can tell.
+pub(super) fn has_too_many_cells(text: &str, header: &Line, row: &Line) -> bool {
+    let (has, width) = (row.cells.len(), header.cells.len());
+    let own = derived_columns(text, header).unwrap_or(width);
+    let is_derived = || row.cell(text, own).is_some_and(is_derived_status);
+    has > width || (has > own && !is_derived())
+}
+
 /// The rows of a document and the gates that some of them are bullets of.
 pub(super) struct Found {
     pub(super) rows: Vec<RawRow>,
@@ -225,18 +233,20 @@ fn of_table(
         if (0..row.cells.len()).all(|column| cell(column).is_empty()) {
             continue;
         }
-        let (has, wants) = (row.cells.len(), table.header.cells.len());
-        if has > wants || has <= columns.status {
+        let wrong = if row.code_has_pipes {
+            Some("a `|` within code is written `\\|` as well")
+        } else if has_too_many_cells(text, &table.header, row) {
+            Some("more cells than columns: a `|` within a cell is written `\\|`")
+        } else if row.cells.len() <= columns.status {
+            Some("fewer cells than columns: the status is missing")
+        } else {
+            None
+        };
+        if let Some(wrong) = wrong {
             problems.push(Problem {
                 code: "broken-row",
                 line: row.line,
-                text: if has > wants {
-                    format!(
-                        "{has} cells under {wants} columns: a `|` within a cell is written `\\|`"
-                    )
-                } else {
-                    format!("{has} cells under {wants} columns: the status is missing")
-                },
+                text: wrong.to_owned(),
             });
         }
         rows.push(RawRow {

@@ -56,8 +56,9 @@ pub(super) fn differing(document: &Document, ticked: &Ticked) -> Vec<Problem> {
     }
     let mut problems = Vec::new();
     in_prose(document, ticked, &mut problems);
+    let headings = headings(document, ticked);
     for table in &document.tables {
-        in_table(document, table, ticked, &mut problems);
+        in_table(document, table, ticked, &headings, &mut problems);
     }
     problems
 }
@@ -99,7 +100,13 @@ const TARGET: [&str; 6] = ["目标", "权重", "target", "goal", "weight", "obje
 /// Labels of a row about everything.
 const OVERALL: [&str; 6] = ["总体", "整体", "综合", "总计", "overall", "total"];
 
-fn in_table(document: &Document, table: &Table, ticked: &Ticked, problems: &mut Vec<Problem>) {
+fn in_table(
+    document: &Document,
+    table: &Table,
+    ticked: &Ticked,
+    headings: &[(usize, String)],
+    problems: &mut Vec<Problem>,
+) {
     let text = &document.text;
     // A table of the checklist itself: its numbers are details.
     if super::parse::status_column(text, &table.header).is_some() {
@@ -134,7 +141,7 @@ fn in_table(document: &Document, table: &Table, ticked: &Ticked, problems: &mut 
         };
         if OVERALL.iter().any(|word| label.contains(word)) {
             compare("the whole", stated, ticked.all, row.line, problems);
-        } else if let Some(heading) = heading_of(document, ticked, &label) {
+        } else if let Some(heading) = heading_of(document, headings, &label) {
             let name = format!("`{}`", document.headings[heading].title);
             compare(
                 &name,
@@ -147,28 +154,31 @@ fn in_table(document: &Document, table: &Table, ticked: &Ticked, problems: &mut 
     }
 }
 
-/// The heading over rows that a label means: it has the same words, or in their order all characters of
-/// the label and few others. The outermost one, where several do.
-fn heading_of(document: &Document, ticked: &Ticked, label: &str) -> Option<usize> {
-    let candidates = document
-        .headings
-        .iter()
-        .enumerate()
-        .filter_map(|(at, heading)| {
+/// The headings over rows, with their titles as a label could have them.
+fn headings(document: &Document, ticked: &Ticked) -> Vec<(usize, String)> {
+    let all = document.headings.iter().enumerate();
+    all.filter(|(at, _)| ticked.by_heading[*at].rows > 0)
+        .map(|(at, heading)| {
             let words = words(&heading.title);
-            let key = super::identity::section_key(&heading.title);
-            let key = key.map(|key| key.to_lowercase()).unwrap_or_default();
-            let title = words
-                .strip_prefix(&key.replace('.', " "))
-                .unwrap_or(&words)
-                .trim()
-                .to_owned();
-            let score = likeness(&title, label)?;
-            (ticked.by_heading[at].rows > 0).then_some((heading.level, score, at))
-        });
-    candidates
-        .min_by_key(|(level, extra, at)| (*extra > 0, *level, *extra, *at))
-        .map(|(_, _, at)| at)
+            let key = super::identity::section_key(&heading.title).unwrap_or_default();
+            let key = key.to_lowercase().replace('.', " ");
+            let title = words.strip_prefix(&key).unwrap_or(&words);
+            (at, title.trim().to_owned())
+        })
+        .collect()
+}
+
+/// The heading that a label means: it has the same words, or in their order all characters of the label
+/// and few others. The outermost one, where several do.
+fn heading_of(document: &Document, headings: &[(usize, String)], label: &str) -> Option<usize> {
+    headings
+        .iter()
+        .filter_map(|(at, title)| {
+            let extra = likeness(title, label)?;
+            Some((extra > 0, document.headings[*at].level, extra, *at))
+        })
+        .min()
+        .map(|(.., at)| at)
 }
 
 /// How many further characters a title has; `None`: it does not have the label's.

@@ -56,12 +56,18 @@ fn ends_word(rest: &str) -> bool {
     !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
+/// No target of a link is longer.
+const MAX_TARGET_BYTES: usize = 2048;
+
 /// `[label](target)` at the beginning: the label, and what follows.
 fn link(text: &str) -> Option<(&str, &str)> {
     // A label inside a label would be a link inside a link, which there is not.
     let end = text[1..].find(['[', ']'])? + 1;
     let after = text[end..].strip_prefix("](")?;
-    let close = after.find(')')?;
+    let close = after
+        .bytes()
+        .take(MAX_TARGET_BYTES)
+        .position(|b| b == b')')?;
     Some((&text[1..end], &after[close + 1..]))
 }
 
