@@ -345,7 +345,7 @@ fn human_value(value: &DeValue<'_>) -> &'static str {
 }
 
 /// Whether `text` can be an id.
-pub(super) fn is_slug(text: &str) -> bool {
+pub(crate) fn is_slug(text: &str) -> bool {
     let first = text.bytes().next();
     first.is_some_and(|first| first.is_ascii_alphanumeric())
         && text
