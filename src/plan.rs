@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::checklist::{Checklist, Claim};
 use crate::evidence::Redactor;
@@ -22,6 +24,8 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// The gates, in the order of the configuration.
     pub gates: Vec<Gate>,
+    /// The register of risks, in the order of the configuration.
+    pub risks: Vec<Risk>,
     /// The categories that are declared, and what the score is to reach.
     pub targets: Targets,
     /// The document that people tick, where one is given.
@@ -207,6 +211,33 @@ pub struct Category {
     pub titles: BTreeMap<String, String>,
     /// The least share of its items, from 0 to 1.
     pub target: Option<f64>,
+}
+
+/// How bad a risk is where nothing mitigates it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RiskLevel {
+    /// It stops a deploy.
+    High,
+    /// It needs a plan.
+    Medium,
+    /// It is watched.
+    Low,
+}
+
+/// What may go wrong, and the items that mitigate it.
+#[derive(Debug, Clone)]
+pub struct Risk {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub title: String,
+    /// The title in other languages.
+    pub titles: BTreeMap<String, String>,
+    /// How bad it is where nothing mitigates it.
+    pub level: RiskLevel,
+    /// Indices of the items that mitigate it.
+    pub items: Vec<usize>,
 }
 
 /// A selection that names nothing.

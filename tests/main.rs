@@ -27,5 +27,6 @@ mod output;
 mod postgres;
 mod prometheus;
 mod redis;
+mod shipped;
 mod tcp;
 mod tls;

@@ -24,23 +24,37 @@ pub(super) fn gate(
     items: &[Item],
     diagnostics: &mut Diagnostics,
 ) -> Gate {
-    let place_of = |span| Place { file, span };
-    check_id(table.id.get_ref(), &place_of(table.id.span()), diagnostics);
+    let place = Place {
+        file,
+        span: table.id.span(),
+    };
+    check_id(table.id.get_ref(), &place, diagnostics);
+    Gate {
+        items: members(&table.items, file, items, diagnostics),
+        id: table.id.into_inner(),
+        patterns: table.items.into_iter().map(Spanned::into_inner).collect(),
+    }
+}
+
+/// The items that a list of ids and wildcards names.
+pub(super) fn members(
+    patterns: &[Spanned<String>],
+    file: usize,
+    items: &[Item],
+    diagnostics: &mut Diagnostics,
+) -> Vec<usize> {
     let mut members = Vec::new();
-    for pattern in &table.items {
+    for pattern in patterns {
         let before = members.len();
         members.extend((0..items.len()).filter(|i| wildcard(pattern.get_ref(), &items[*i].id)));
         if members.len() == before {
-            no_item(pattern, place_of(pattern.span()), items, diagnostics);
+            let span = pattern.span();
+            no_item(pattern, Place { file, span }, items, diagnostics);
         }
     }
     members.sort_unstable();
     members.dedup();
-    Gate {
-        id: table.id.into_inner(),
-        items: members,
-        patterns: table.items.into_iter().map(Spanned::into_inner).collect(),
-    }
+    members
 }
 
 fn no_item(pattern: &Spanned<String>, place: Place, items: &[Item], diagnostics: &mut Diagnostics) {
@@ -48,7 +62,7 @@ fn no_item(pattern: &Spanned<String>, place: Place, items: &[Item], diagnostics:
     if text.contains('*') {
         diagnostics
             .warning(place, format!("`{text}` matches no item"))
-            .help("a section that has no items yet adds nothing to the gate");
+            .help("a section that has no items yet adds nothing");
     } else {
         diagnostics
             .error(place, format!("there is no item `{text}`"))

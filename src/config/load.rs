@@ -19,8 +19,10 @@ use super::probe_table::{Draft, ProbeReader};
 use super::shape::{Shaper, take};
 use super::sources::{Place, Sources};
 use super::suggest::did_you_mean;
-use super::tables::{AgentTable, CategoryTable, GateTable, ItemTable, ScoreTable, WaiverTable};
-use super::{categories, gates, items, relations};
+use super::tables::{
+    AgentTable, CategoryTable, GateTable, ItemTable, RiskTable, ScoreTable, WaiverTable,
+};
+use super::{categories, gates, items, relations, risks};
 use crate::evidence::{Redactor, RedactorBuilder};
 use crate::plan::{Agent, Gate, Item, Plan, PlannedProbe, Targets};
 
@@ -72,8 +74,8 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
     })
 }
 
-const SECTIONS: [&str; 9] = [
-    "agent", "defaults", "vars", "probe", "item", "category", "score", "gate", "waiver",
+const SECTIONS: [&str; 10] = [
+    "agent", "defaults", "vars", "probe", "item", "category", "score", "gate", "risk", "waiver",
 ];
 
 struct Loader<'s> {
@@ -114,6 +116,8 @@ impl<'s> Loader<'s> {
         let mut probes = probes.list;
         self.waivers(&mut documents, &mut items);
         let gates = self.gates(&mut documents, &items);
+        let risks = self.list::<RiskTable>(&mut documents, "risk");
+        let mut risks = risks::risks(risks, &items, self.diagnostics);
         if probes.is_empty() && !self.diagnostics.has_errors() {
             self.diagnostics
                 .error(
@@ -146,6 +150,10 @@ impl<'s> Loader<'s> {
                 .iter_mut()
                 .chain(category.titles.values_mut())
         });
+        let risk_titles = risks
+            .iter_mut()
+            .flat_map(|risk| std::iter::once(&mut risk.title).chain(risk.titles.values_mut()));
+        let titles = titles.chain(risk_titles);
         for text in items.iter_mut().flat_map(Item::texts).chain(titles) {
             redactor.replace(text);
         }
@@ -154,6 +162,7 @@ impl<'s> Loader<'s> {
             probes,
             items,
             gates,
+            risks,
             targets,
             checklist: None,
             redactor,

@@ -15,6 +15,7 @@ mod lookup;
 mod overlay;
 mod probe_table;
 mod relations;
+mod risks;
 mod rules;
 mod schema;
 mod segments;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::params::DurationText;
+use crate::plan::RiskLevel;
 use crate::probes::Severity;
 
 /// `[agent]`: who runs, and for what.
@@ -177,6 +178,24 @@ pub(super) struct GateTable {
     #[schemars(with = "String")]
     pub(super) id: Spanned<String>,
     /// Ids of items, `*` as wildcard.
+    #[schemars(with = "Vec<String>")]
+    pub(super) items: Vec<Spanned<String>>,
+}
+
+/// `[[risk]]`: what may go wrong, and the items that mitigate it.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct RiskTable {
+    /// A stable, unique slug.
+    #[schemars(with = "String")]
+    pub(super) id: Spanned<String>,
+    /// What people call it; without it: the id.
+    pub(super) title: Option<String>,
+    /// The title in other languages, such as `{ zh = "…" }`.
+    #[serde(default)]
+    pub(super) titles: BTreeMap<String, String>,
+    /// How bad it is where nothing mitigates it.
+    pub(super) level: RiskLevel,
+    /// Ids of the items that mitigate it, `*` as wildcard.
     #[schemars(with = "Vec<String>")]
     pub(super) items: Vec<Spanned<String>>,
 }

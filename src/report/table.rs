@@ -9,7 +9,8 @@ use owo_colors::{AnsiColors, OwoColorize};
 use super::Style;
 use crate::checklist::Language;
 use crate::judge::Status;
-use crate::verdict::{Basis, ItemReport, Verdict};
+use crate::plan::RiskLevel;
+use crate::verdict::{Basis, GateReport, ItemReport, RiskReport, Verdict};
 
 pub(super) fn render(verdict: &Verdict, style: Style) -> String {
     let mut out = String::new();
@@ -191,6 +192,9 @@ fn summary(verdict: &Verdict, style: Style, out: &mut String) {
             );
         }
     }
+    for risk in &verdict.risks {
+        risk_line(risk, style, out);
+    }
     for gate in &verdict.gates {
         if verdict.gates.len() > 1 {
             gate_line(gate, style, out);
@@ -199,17 +203,40 @@ fn summary(verdict: &Verdict, style: Style, out: &mut String) {
     gate_line(&verdict.gate, style, out);
 }
 
-fn gate_line(gate: &crate::verdict::GateReport, style: Style, out: &mut String) {
-    const MOST: usize = 12;
+fn gate_line(gate: &GateReport, style: Style, out: &mut String) {
     let language = style.language;
     let name = language.pick("gate   ", "关卡   ");
     let _ = write!(out, "{name} {} {}", gate.id, mark(gate.result, style));
-    if !gate.blocking.is_empty() {
-        let shown = gate.blocking.iter().take(MOST).cloned().collect::<Vec<_>>();
-        let blocked = language.pick(", blocked by", "，阻塞于");
-        let _ = write!(out, "{blocked} {}", shown.join(", "));
-        if gate.blocking.len() > MOST {
-            let more = gate.blocking.len() - MOST;
+    let blocked = language.pick(", blocked by", "，阻塞于");
+    some_of(&gate.blocking, blocked, language, out);
+}
+
+fn risk_line(risk: &RiskReport, style: Style, out: &mut String) {
+    let language = style.language;
+    let name = language.pick("risk   ", "风险   ");
+    let title = printable(language.title(&risk.title, &risk.titles));
+    let level = match risk.level {
+        RiskLevel::High => language.pick("high", "高"),
+        RiskLevel::Medium => language.pick("medium", "中"),
+        RiskLevel::Low => language.pick("low", "低"),
+    };
+    let _ = write!(out, "{name} {} {title} ({level})", mark(risk.result, style));
+    some_of(
+        &risk.open,
+        language.pick(", open:", "，未决："),
+        language,
+        out,
+    );
+}
+
+/// The first of a list of items, how many more there are, and the end of the line.
+fn some_of(ids: &[String], what: &str, language: Language, out: &mut String) {
+    const MOST: usize = 12;
+    if !ids.is_empty() {
+        let shown = ids.iter().take(MOST).cloned().collect::<Vec<_>>();
+        let _ = write!(out, "{what} {}", shown.join(", "));
+        if ids.len() > MOST {
+            let more = ids.len() - MOST;
             let _ = match language {
                 Language::En => write!(out, " and {more} more"),
                 Language::Zh => write!(out, " 等，另有 {more} 项"),

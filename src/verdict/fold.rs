@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Basis, Finding, Freshness, GateReport, Health, ItemReport, ProbeReport, SCHEMA, Source,
-    Subject, Tool, Vantage, Verdict, WaiverReport,
+    Basis, Finding, Freshness, GateReport, Health, ItemReport, ProbeReport, RiskReport, SCHEMA,
+    Source, Subject, Tool, Vantage, Verdict, WaiverReport,
 };
 use crate::evidence::{Envelope, Outcome};
 use crate::judge::{self, RuleState, RuleVerdict, Score, ScoreItem, Status};
-use crate::plan::{EXPIRES_SOON_DAYS, Item, Plan, PlannedProbe, SourceRef, Waiver};
+use crate::plan::{EXPIRES_SOON_DAYS, Item, Plan, PlannedProbe, Risk, SourceRef, Waiver};
 
 /// How a verdict came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -100,6 +100,11 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
         .iter()
         .map(|gate| fold_gate(&gate.id, gate.items.iter().map(|i| &items[*i])))
         .collect();
+    let risks = plan
+        .risks
+        .iter()
+        .map(|risk| fold_risk(risk, &items))
+        .collect();
     let gate = chosen_gate(run.gate.as_deref(), &gates);
     let score = Score::of(&items.iter().map(score_item).collect::<Vec<_>>());
     let score = score.held_against(&plan.targets);
@@ -142,6 +147,7 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
         finished_at: run.finished_at,
         gate,
         gates,
+        risks,
         score,
         findings: findings(plan, &items, run.finished_at, run.today),
         items,
@@ -306,6 +312,21 @@ fn fold_gate<'i>(id: &str, items: impl Iterator<Item = &'i ItemReport>) -> GateR
             .filter(|item| matches!(seen_by_gate(item), Status::Fail | Status::Unknown))
             .map(|item| item.id.clone())
             .collect(),
+    }
+}
+
+/// A risk is as well mitigated as the worst of the items that mitigate it.
+fn fold_risk(risk: &Risk, items: &[ItemReport]) -> RiskReport {
+    let mitigating = || risk.items.iter().map(|i| &items[*i]);
+    let folded = fold_gate(&risk.id, mitigating());
+    RiskReport {
+        id: folded.id,
+        title: risk.title.clone(),
+        titles: risk.titles.clone(),
+        level: risk.level,
+        result: folded.result,
+        items: mitigating().map(|item| item.id.clone()).collect(),
+        open: folded.blocking,
     }
 }
 

@@ -17,6 +17,7 @@ pub use schema::verdict_schema;
 use crate::checklist::Claim;
 use crate::evidence::{Outcome, Phase, Try};
 use crate::judge::{RuleVerdict, Score, Status};
+use crate::plan::RiskLevel;
 
 /// The version of the document.
 pub const SCHEMA: &str = "probe.verdict/v1";
@@ -44,6 +45,9 @@ pub struct Verdict {
     pub gate: GateReport,
     /// Every gate.
     pub gates: Vec<GateReport>,
+    /// The register of risks, each as well mitigated as the worst of its items.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub risks: Vec<RiskReport>,
     /// The weighted share of items.
     pub score: Score,
     /// Every row of the checklist.
@@ -98,6 +102,26 @@ pub struct GateReport {
     pub result: Status,
     /// The items because of which it does not pass: those that fail or are unknown.
     pub blocking: Vec<String>,
+}
+
+/// A risk's state.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RiskReport {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub title: String,
+    /// The title in other languages.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub titles: BTreeMap<String, String>,
+    /// How bad it is where nothing mitigates it.
+    pub level: RiskLevel,
+    /// pass: mitigated. Else as for a gate: fail if any of its items fails, else unknown if any is, else warn.
+    pub result: Status,
+    /// The items that mitigate it.
+    pub items: Vec<String>,
+    /// Those of them that fail or are unknown.
+    pub open: Vec<String>,
 }
 
 /// How an item's result came about.
