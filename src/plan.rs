@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
+use crate::checklist::{Checklist, Claim};
 use crate::evidence::Redactor;
 use crate::judge::{Rule, Status};
 use crate::probes::Probe;
@@ -21,6 +22,10 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// The gates, in the order of the configuration.
     pub gates: Vec<Gate>,
+    /// The categories that are declared, and what the score is to reach.
+    pub targets: Targets,
+    /// The document that people tick, where one is given.
+    pub checklist: Option<Checklist>,
     /// Keeps the configuration's secrets out of everything printed.
     pub redactor: Arc<Redactor>,
     /// SHA-256 over the configuration's files, as `sha256:…`.
@@ -115,7 +120,16 @@ pub struct Item {
     pub remediation: Option<String>,
     /// The waiver for it, expired or not.
     pub waiver: Option<Waiver>,
-    /// Where it was configured; a probe that is an item of its own has its probe's place.
+    /// The item that is the same as this one, in another place of the checklist: its index.
+    pub alias_of: Option<usize>,
+    /// Indices of items without which this one cannot hold.
+    pub prerequisites: Vec<usize>,
+    /// What the checklist claims of it.
+    pub claim: Option<Claim>,
+    /// Whether it is a row of the checklist that no item answers for.
+    pub unmapped: bool,
+    /// Where it was configured; a probe that is an item of its own has its probe's place, a row of
+    /// the checklist that no item answers for its line.
     pub source: SourceRef,
 }
 
@@ -146,6 +160,9 @@ pub struct Need {
     pub rule: usize,
 }
 
+/// Whoever answers for a waiver is warned this long before it expires.
+pub const EXPIRES_SOON_DAYS: i64 = 14;
+
 /// A stated, dated exception for one result of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiver {
@@ -166,6 +183,30 @@ pub struct Gate {
     pub id: String,
     /// Indices of its items.
     pub items: Vec<usize>,
+    /// The ids that it names, `*` as wildcard.
+    pub patterns: Vec<String>,
+}
+
+/// What the score is to reach.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Targets {
+    /// The least share of all items, from 0 to 1.
+    pub overall: Option<f64>,
+    /// The categories, in the order of the configuration.
+    pub categories: Vec<Category>,
+}
+
+/// A category of the score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Category {
+    /// Its id, as items name it.
+    pub id: String,
+    /// What people call it.
+    pub title: Option<String>,
+    /// The title in other languages.
+    pub titles: BTreeMap<String, String>,
+    /// The least share of its items, from 0 to 1.
+    pub target: Option<f64>,
 }
 
 /// A selection that names nothing.

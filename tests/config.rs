@@ -179,6 +179,15 @@ fn a_parameter_of_empty_variables_is_as_good_as_not_written() {
     let target = |verdict: &Verdict| verdict.json["probes"][0]["target"].to_string();
     assert!(!target(&one).contains("127.0.0.1:2"), "{}", target(&one));
     assert!(target(&two).contains("127.0.0.1:2"), "{}", target(&two));
+    let bearer = "[[probe]]\nid = \"p\"\nkind = \"prometheus\"\nurl = \"http://127.0.0.1:1\"\n\
+        auth = { bearer = \"${env:TOKEN:-}\" }\n";
+    assert!(
+        Run::with_config(bearer)
+            .args(["check"])
+            .output()
+            .status
+            .success()
+    );
     // What is required is still missed.
     refuses(tls, &["this probe has no `host`"]);
     assert!(

@@ -13,6 +13,7 @@ mod lab;
 
 mod alertmanager;
 mod api;
+mod checklist;
 mod config;
 mod dns;
 mod drift;

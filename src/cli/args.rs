@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::exit::ExitMap;
+use crate::checklist::Language;
 use crate::params::DurationText;
 use crate::report::Format;
 
@@ -82,6 +83,18 @@ pub(super) struct ReportArgs {
     /// Also write the verdict to a file. Repeatable.
     #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_output)]
     pub(super) output: Vec<(Format, PathBuf)>,
+
+    /// The checklist in Markdown: its claims are held against the results, its rows become items.
+    #[arg(long, value_name = "FILE")]
+    pub(super) checklist: Option<PathBuf>,
+
+    /// Write no Markdown, and exit with 1 when the checklist (or the file that `--output markdown=` names) is out of date.
+    #[arg(long, requires = "checklist")]
+    pub(super) check: bool,
+
+    /// The language of titles, statuses and reports; without it: English in tables, a document's own in Markdown.
+    #[arg(long, value_name = "LANGUAGE")]
+    pub(super) lang: Option<Language>,
 }
 
 impl RunArgs {
@@ -98,7 +111,25 @@ impl RunArgs {
 impl ReportArgs {
     /// Whether none is given.
     pub(super) fn is_empty(&self) -> bool {
-        self.format.is_none() && self.output.is_empty()
+        self.format.is_none()
+            && self.output.is_empty()
+            && self.checklist.is_none()
+            && !self.check
+            && self.lang.is_none()
+    }
+
+    /// Markdown is a checklist written anew: there must be one.
+    pub(super) fn check_markdown(&self) -> anyhow::Result<()> {
+        let mut formats = self
+            .output
+            .iter()
+            .map(|(format, _)| *format)
+            .chain(self.format);
+        anyhow::ensure!(
+            self.checklist.is_some() || !formats.any(|format| format == Format::Markdown),
+            "the report `markdown` is a checklist written anew: name it with --checklist FILE.md"
+        );
+        Ok(())
     }
 }
 
@@ -129,6 +160,11 @@ pub(super) enum Command {
         #[command(flatten)]
         report: ReportArgs,
     },
+    /// Read a checklist in Markdown, or freeze who its rows are.
+    Checklist {
+        #[command(subcommand)]
+        command: ChecklistCommand,
+    },
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -136,6 +172,32 @@ pub(super) enum Command {
     },
     /// Print the manual page.
     Man,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ChecklistCommand {
+    /// Print its items with their claims, its gates, and what is odd about it; nothing is written.
+    Read {
+        /// The document.
+        file: PathBuf,
+        /// The form on stdout; without it: a table on a terminal, JSON otherwise.
+        #[arg(long, value_name = "FORMAT")]
+        format: Option<ListFormat>,
+    },
+    /// Write FILE.md.lock: rows keep their ids from then on, wherever they are moved and whatever they are called.
+    Lock {
+        /// The document.
+        file: PathBuf,
+    },
+}
+
+/// A form in which a checklist is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    /// For programs.
+    Json,
+    /// For people.
+    Table,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod checklist;
 mod deliver;
 mod exit;
 mod explain;
@@ -99,6 +100,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             run,
             report,
         } => replay::run(&evidence, &config, &run, &report)?,
+        Command::Checklist { command } => checklist::run(command)?,
         Command::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "probe", &mut out);

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::args::{ReportArgs, RunArgs};
 use super::check::{load_config, today};
+use super::checklist;
 use super::deliver::deliver;
 use super::exit::{Exit, ExitMap};
 use super::terminal;
@@ -27,11 +28,14 @@ use crate::verdict::{Mode, Observation, Run, judge_probe, judge_run};
 pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow::Result<Exit> {
     let begun = Instant::now();
     crate::net::install_crypto_provider();
+    report.check_markdown()?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);
     };
-    let plan = Arc::new(loaded.plan);
+    let mut plan = loaded.plan;
     let selected = plan.select(&args.select)?;
+    checklist::join(report, &mut plan)?;
+    let plan = Arc::new(plan);
     check_gate(&plan, args.gate.as_deref())?;
     check_deadline(&plan, &selected, args.deadline)?;
     let deadline = args.deadline.map(|deadline| begun + deadline.0);
@@ -47,7 +51,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     let verdict = judge_run(&plan, run);
     let map = args.exit_map.unwrap_or_default();
     runtime.spawn(async move { end_on_signal(map).await });
-    let exit = deliver(&verdict, args, report);
+    let exit = deliver(&plan, &verdict, args, report);
     // A blocking call that hangs must not keep the process: its probe was judged.
     runtime.shutdown_background();
     Ok(match cut {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::args::{ReportArgs, RunArgs};
 use super::check::{load_config, today};
+use super::checklist;
 use super::deliver::deliver;
 use super::exit::Exit;
 use super::once::check_gate;
@@ -30,12 +31,14 @@ pub(super) fn run(
     report: &ReportArgs,
 ) -> anyhow::Result<Exit> {
     crate::net::install_crypto_provider();
+    report.check_markdown()?;
     let stored = read(evidence)?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);
     };
-    let plan = loaded.plan;
+    let mut plan = loaded.plan;
     let selected = plan.select(&args.select)?;
+    checklist::join(report, &mut plan)?;
     check_gate(&plan, args.gate.as_deref())?;
     let mut by_id: HashMap<&str, &ProbeReport> = HashMap::new();
     for probe in &stored.probes {
@@ -63,7 +66,7 @@ pub(super) fn run(
             gate: args.gate.clone(),
         },
     );
-    Ok(deliver(&verdict, args, report))
+    Ok(deliver(&plan, &verdict, args, report))
 }
 
 /// Judges the probes in the order of their dependencies, as the engine does.

@@ -11,7 +11,7 @@ use super::sources::Place;
 use super::suggest::did_you_mean;
 use super::tables::{GateTable, WaivedResult, WaiverTable};
 use crate::judge::Status;
-use crate::plan::{Gate, Item, Waiver, wildcard};
+use crate::plan::{EXPIRES_SOON_DAYS, Gate, Item, Waiver, wildcard};
 
 /// A waiver may not look further ahead than this: what is waived for longer is a decision, and
 /// belongs into the checklist.
@@ -39,6 +39,7 @@ pub(super) fn gate(
     Gate {
         id: table.id.into_inner(),
         items: members,
+        patterns: table.items.into_iter().map(Spanned::into_inner).collect(),
     }
 }
 
@@ -97,7 +98,17 @@ pub(super) fn waiver(
             .help("choose an earlier date and renew it when it comes");
         return;
     }
-    if days < 0 {
+    if (0..=EXPIRES_SOON_DAYS).contains(&days) {
+        diagnostics
+            .warning(
+                expires_place,
+                format!(
+                    "the waiver for `{}` expires in {days} days",
+                    table.item.get_ref()
+                ),
+            )
+            .help("have it done by then, or renew the waiver");
+    } else if days < 0 {
         diagnostics
             .warning(
                 expires_place,

@@ -48,7 +48,7 @@ pub(super) fn item(
         id: table.id.into_inner(),
         titles: table.titles,
         section: table.section,
-        category: table.category,
+        category: table.category.map(Spanned::into_inner),
         weight,
         owner: table.owner,
         needs,
@@ -56,6 +56,10 @@ pub(super) fn item(
         misses: table.misses,
         remediation: table.remediation,
         waiver: None,
+        alias_of: None,
+        prerequisites: Vec::new(),
+        claim: None,
+        unmapped: false,
     }
 }
 
@@ -77,6 +81,10 @@ pub(super) fn one_per_probe(probes: &[PlannedProbe]) -> Vec<Item> {
             misses: None,
             remediation: None,
             waiver: None,
+            alias_of: None,
+            prerequisites: Vec::new(),
+            claim: None,
+            unmapped: false,
             source: probe.source.clone(),
         })
         .collect()

@@ -19,10 +19,10 @@ use super::probe_table::{Draft, ProbeReader};
 use super::shape::{Shaper, take};
 use super::sources::{Place, Sources};
 use super::suggest::did_you_mean;
-use super::tables::{AgentTable, GateTable, ItemTable, WaiverTable};
-use super::{gates, items};
+use super::tables::{AgentTable, CategoryTable, GateTable, ItemTable, ScoreTable, WaiverTable};
+use super::{categories, gates, items, relations};
 use crate::evidence::{Redactor, RedactorBuilder};
-use crate::plan::{Agent, Gate, Item, Plan, PlannedProbe};
+use crate::plan::{Agent, Gate, Item, Plan, PlannedProbe, Targets};
 
 /// A plan and what is worth knowing about it.
 pub struct Loaded {
@@ -72,8 +72,8 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
     })
 }
 
-const SECTIONS: [&str; 7] = [
-    "agent", "defaults", "vars", "probe", "item", "gate", "waiver",
+const SECTIONS: [&str; 9] = [
+    "agent", "defaults", "vars", "probe", "item", "category", "score", "gate", "waiver",
 ];
 
 struct Loader<'s> {
@@ -108,7 +108,9 @@ impl<'s> Loader<'s> {
         let drafts = self.drafts(&mut documents, &mut reader);
         let mut agent = Self::agent(agent);
         let probes = link(drafts, self.sources, self.diagnostics);
-        let mut items = self.items(&mut documents, &probes);
+        let tables = self.list::<ItemTable>(&mut documents, "item");
+        let mut targets = self.targets(&mut documents, &tables);
+        let mut items = self.items(tables, &probes);
         let mut probes = probes.list;
         self.waivers(&mut documents, &mut items);
         let gates = self.gates(&mut documents, &items);
@@ -138,7 +140,13 @@ impl<'s> Loader<'s> {
         for text in agent_texts.into_iter().flatten().chain(&mut agent.digests) {
             redactor.replace(text);
         }
-        for text in items.iter_mut().flat_map(Item::texts) {
+        let titles = targets.categories.iter_mut().flat_map(|category| {
+            category
+                .title
+                .iter_mut()
+                .chain(category.titles.values_mut())
+        });
+        for text in items.iter_mut().flat_map(Item::texts).chain(titles) {
             redactor.replace(text);
         }
         Plan {
@@ -146,6 +154,8 @@ impl<'s> Loader<'s> {
             probes,
             items,
             gates,
+            targets,
+            checklist: None,
             redactor,
             config_digest: self.digest(),
         }
@@ -346,12 +356,18 @@ impl<'s> Loader<'s> {
         }
     }
 
-    fn items(&mut self, documents: &mut [Document<'_>], probes: &Probes) -> Vec<Item> {
-        let tables = self.list::<ItemTable>(documents, "item");
+    fn targets(&mut self, documents: &mut [Document<'_>], items: &[(usize, ItemTable)]) -> Targets {
+        let score: ScoreTable = self.single(documents, "score");
+        let tables = self.list::<CategoryTable>(documents, "category");
+        categories::targets(&score, tables, items, self.diagnostics)
+    }
+
+    fn items(&mut self, tables: Vec<(usize, ItemTable)>, probes: &Probes) -> Vec<Item> {
         if tables.is_empty() {
             return items::one_per_probe(&probes.list);
         }
         let mut seen: HashMap<String, Place> = HashMap::new();
+        let relations = relations::Relations::of(&tables);
         let mut all = Vec::with_capacity(tables.len());
         for (file, table) in tables {
             let place = Self::place(file, table.id.span());
@@ -372,6 +388,7 @@ impl<'s> Loader<'s> {
                 self.diagnostics,
             ));
         }
+        relations.resolve(&mut all, self.diagnostics);
         all
     }
 
@@ -392,6 +409,7 @@ impl<'s> Loader<'s> {
             return vec![Gate {
                 id: "default".to_owned(),
                 items: (0..items.len()).collect(),
+                patterns: vec!["*".to_owned()],
             }];
         }
         let mut all: Vec<Gate> = Vec::with_capacity(tables.len());

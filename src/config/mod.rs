@@ -1,6 +1,7 @@
 //! `probes.toml` → a typed, validated [`Plan`](crate::plan::Plan): everything that can be wrong
 //! is found before anything is probed, all of it at once, each with its place.
 
+mod categories;
 mod diagnostics;
 mod gates;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod load;
 mod lookup;
 mod overlay;
 mod probe_table;
+mod relations;
 mod rules;
 mod schema;
 mod segments;
@@ -25,5 +27,6 @@ mod url_part;
 pub use diagnostics::{Diagnostic, Diagnostics, Level};
 pub use load::{LoadError, Loaded, load};
 pub use schema::config_schema;
+pub(crate) use shape::is_slug;
 pub use sources::{Place, Sources};
 pub use suggest::closest;

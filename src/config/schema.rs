@@ -7,7 +7,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::tables::{
-    AgentTable, DefaultsTable, GateTable, ItemTable, ProbeTable, RuleTable, WaiverTable,
+    AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, ProbeTable, RuleTable,
+    ScoreTable, WaiverTable,
 };
 use crate::probes::{KINDS, KindEntry};
 
@@ -73,6 +74,8 @@ pub fn config_schema() -> Value {
             },
             "probe": { "type": "array", "items": { "oneOf": probes } },
             "item": { "type": "array", "items": closed(of::<ItemTable>()) },
+            "category": { "type": "array", "items": closed(of::<CategoryTable>()) },
+            "score": closed(of::<ScoreTable>()),
             "gate": { "type": "array", "items": closed(of::<GateTable>()) },
             "waiver": { "type": "array", "items": closed(of::<WaiverTable>()) },
         },

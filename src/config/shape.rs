@@ -122,20 +122,27 @@ impl Shaper<'_> {
     }
 
     /// A parameter that is nothing but variables, all of them empty, is as good as not written: so one
-    /// that is optional can be left to the environment.
-    fn is_absent(&mut self, value: &Spanned<DeValue<'_>>) -> bool {
-        let text = value.get_ref().as_str().unwrap_or_default();
-        text.starts_with("${")
-            && self
+    /// that is optional can be left to the environment. So is a list or table of nothing else.
+    fn is_absent(&mut self, value: &DeValue<'_>) -> bool {
+        match value {
+            DeValue::String(text) if text.starts_with("${") => self
                 .variables
                 .render(text, Quote::Plain, self.dir)
-                .is_ok_and(|rendered| rendered.is_empty())
+                .is_ok_and(|rendered| rendered.is_empty()),
+            DeValue::Array(list) => {
+                !list.is_empty() && list.iter().all(|entry| self.is_absent(entry.get_ref()))
+            }
+            DeValue::Table(table) => {
+                !table.is_empty() && table.values().all(|value| self.is_absent(value.get_ref()))
+            }
+            _ => false,
+        }
     }
 
     fn drop_absent_keys(&mut self, table: &mut DeTable<'_>) {
         let absent: Vec<String> = table
             .iter()
-            .filter(|(_, value)| self.is_absent(value))
+            .filter(|(_, value)| self.is_absent(value.get_ref()))
             .map(|(key, _)| key.get_ref().to_string())
             .collect();
         for key in absent {
@@ -145,7 +152,7 @@ impl Shaper<'_> {
 
     fn drop_absent_entries(&mut self, list: &mut DeArray<'_>) {
         for entry in std::mem::replace(list, DeArray::new()) {
-            if !self.is_absent(&entry) {
+            if !self.is_absent(entry.get_ref()) {
                 list.push(entry);
             }
         }
@@ -338,7 +345,7 @@ fn human_value(value: &DeValue<'_>) -> &'static str {
 }
 
 /// Whether `text` can be an id.
-pub(super) fn is_slug(text: &str) -> bool {
+pub(crate) fn is_slug(text: &str) -> bool {
     let first = text.bytes().next();
     first.is_some_and(|first| first.is_ascii_alphanumeric())
         && text

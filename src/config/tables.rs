@@ -118,7 +118,8 @@ pub(super) struct ItemTable {
     /// Its section.
     pub(super) section: Option<String>,
     /// Its category for the score.
-    pub(super) category: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub(super) category: Option<Spanned<String>>,
     /// Its weight for the score; 1 without it.
     #[schemars(with = "Option<f64>")]
     pub(super) weight: Option<Spanned<f64>>,
@@ -134,6 +135,39 @@ pub(super) struct ItemTable {
     pub(super) misses: Option<String>,
     /// What to do when it does not pass.
     pub(super) remediation: Option<String>,
+    /// The id of the item that is the same as this one, in another place of the checklist. Without `needs`
+    /// of its own this one is decided by the rules of that one.
+    #[schemars(with = "Option<String>")]
+    pub(super) alias_of: Option<Spanned<String>>,
+    /// Ids of items without which this one cannot hold: where it is ticked and they are not, that is a finding.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) prerequisites: Vec<Spanned<String>>,
+}
+
+/// `[score]`: what the score is to reach.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct ScoreTable {
+    /// The least share of all items, from 0 to 1, such as 0.9.
+    #[schemars(range(min = 0, max = 1))]
+    pub(super) target: Option<f64>,
+}
+
+/// `[[category]]`: items that are scored together.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct CategoryTable {
+    /// A stable, unique slug: the `category` of its items.
+    #[schemars(with = "String")]
+    pub(super) id: Spanned<String>,
+    /// What people call it; without it: the id.
+    pub(super) title: Option<String>,
+    /// The title in other languages, such as `{ zh = "…" }`.
+    #[serde(default)]
+    pub(super) titles: BTreeMap<String, String>,
+    /// The least share of its items, from 0 to 1, such as 0.9. The score is met only when every category
+    /// meets its own target.
+    #[schemars(range(min = 0, max = 1))]
+    pub(super) target: Option<f64>,
 }
 
 /// `[[gate]]`: items that must pass at one phase.

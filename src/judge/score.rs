@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Status;
+use crate::plan::Targets;
 
 /// Where an item's result comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -57,20 +58,39 @@ pub struct Score {
     /// The shares; absent when no item is applicable.
     #[serde(flatten)]
     pub shares: Option<Shares>,
-    /// Each category by itself, by name; items without one come first.
+    /// The least share that is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
+    /// Whether it meets its target and every category its own; absent where no target is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub met: Option<bool>,
+    /// Each category by itself: in the order in which they are declared, then others by name; items without
+    /// one come first.
     pub categories: Vec<CategoryScore>,
 }
 
 /// The score of one category.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CategoryScore {
-    /// Its name; absent for the items without a category.
+    /// Its id; absent for the items without a category.
     pub category: Option<String>,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The title in other languages.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub titles: BTreeMap<String, String>,
     /// How many items are applicable: all that are not `na`.
     pub applicable: usize,
     /// The shares; absent when no item is applicable.
     #[serde(flatten)]
     pub shares: Option<Shares>,
+    /// The least share that is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
+    /// Whether what is known meets the target; absent where none is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub met: Option<bool>,
 }
 
 impl Score {
@@ -88,16 +108,86 @@ impl Score {
         Self {
             applicable: all.applicable,
             shares: all.shares(),
+            target: None,
+            met: None,
             categories: by_category
                 .into_iter()
                 .map(|(category, tally)| CategoryScore {
                     category: category.map(str::to_owned),
+                    title: None,
+                    titles: BTreeMap::new(),
                     applicable: tally.applicable,
                     shares: tally.shares(),
+                    target: None,
+                    met: None,
                 })
                 .collect(),
         }
     }
+
+    /// The same, held against what is wanted. What is unknown counts as nothing; a category without an
+    /// applicable item has shown nothing and meets no target.
+    #[must_use]
+    pub fn held_against(mut self, targets: &Targets) -> Self {
+        for declared in &targets.categories {
+            let id = Some(&declared.id);
+            if !self
+                .categories
+                .iter()
+                .any(|category| category.category.as_ref() == id)
+            {
+                self.categories.push(CategoryScore::empty(&declared.id));
+            }
+        }
+        let order = |category: &CategoryScore| {
+            let id = category.category.as_ref()?;
+            let at = targets
+                .categories
+                .iter()
+                .position(|declared| declared.id == *id);
+            Some(at.unwrap_or(usize::MAX))
+        };
+        self.categories.sort_by_key(order);
+        for category in &mut self.categories {
+            let id = category.category.as_ref();
+            let Some(declared) = targets.categories.iter().find(|one| Some(&one.id) == id) else {
+                continue;
+            };
+            category.title.clone_from(&declared.title);
+            category.titles.clone_from(&declared.titles);
+            category.target = declared.target;
+            category.met = meets(declared.target, category.shares);
+        }
+        self.target = targets.overall;
+        let own = meets(targets.overall, self.shares);
+        let all = self
+            .categories
+            .iter()
+            .map(|category| category.met)
+            .chain([own]);
+        self.met = all.flatten().reduce(|one, other| one && other);
+        self
+    }
+}
+
+impl CategoryScore {
+    fn empty(id: &str) -> Self {
+        Self {
+            category: Some(id.to_owned()),
+            title: None,
+            titles: BTreeMap::new(),
+            applicable: 0,
+            shares: None,
+            target: None,
+            met: None,
+        }
+    }
+}
+
+fn meets(target: Option<f64>, shares: Option<Shares>) -> Option<bool> {
+    // What binary fractions lose must not decide.
+    let reached = |target: f64| shares.is_some_and(|shares| shares.low + 1e-9 >= target);
+    target.map(reached)
 }
 
 #[derive(Default)]
@@ -184,10 +274,33 @@ impl fmt::Display for Shares {
 
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.shares {
-            Some(shares) => shares.fmt(f),
-            None => f.write_str("no applicable item"),
-        }
+        write_shares(self.shares, f)?;
+        write_target(self.target, self.met, f)
+    }
+}
+
+impl fmt::Display for CategoryScore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_shares(self.shares, f)?;
+        write_target(self.target, self.met, f)
+    }
+}
+
+fn write_shares(shares: Option<Shares>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match shares {
+        Some(shares) => write!(f, "{shares}"),
+        None => f.write_str("no applicable item"),
+    }
+}
+
+fn write_target(target: Option<f64>, met: Option<bool>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let Some(target) = target {
+        write!(f, "; target {}%", percent(target))?;
+    }
+    match met {
+        Some(true) => f.write_str(", met"),
+        Some(false) => f.write_str(", not met"),
+        None => Ok(()),
     }
 }
 
@@ -196,6 +309,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plan::Category;
 
     fn item(status: Status, weight: f64) -> ScoreItem {
         ScoreItem {
@@ -260,6 +374,47 @@ mod tests {
         assert!((shares.low - 0.5).abs() < 1e-9);
         assert!((shares.high - 0.5).abs() < 1e-9);
         assert!((shares.coverage - 0.75).abs() < 1e-9);
+    }
+
+    #[test]
+    fn it_is_met_only_when_every_category_meets_its_own_target() {
+        let category = |id: &str, target: f64| Category {
+            id: id.to_owned(),
+            title: None,
+            titles: BTreeMap::new(),
+            target: Some(target),
+        };
+        let in_category = |id: &str, status: Status| ScoreItem {
+            category: Some(id.to_owned()),
+            ..item(status, 1.0)
+        };
+        let mut items = vec![in_category("a", Status::Pass); 9];
+        items.push(in_category("b", Status::Unknown));
+        let mut targets = Targets {
+            overall: Some(0.9),
+            categories: vec![category("b", 0.5), category("a", 1.0)],
+        };
+        let score = Score::of(&items).held_against(&targets);
+        assert_eq!(score.met, Some(false));
+        let met: Vec<_> = score
+            .categories
+            .iter()
+            .map(|category| category.met)
+            .collect();
+        assert_eq!(met, [Some(false), Some(true)]);
+        assert!(
+            score.to_string().ends_with("; target 90%, not met"),
+            "{score}"
+        );
+        items[9].status = Status::Warn;
+        assert_eq!(Score::of(&items).held_against(&targets).met, Some(true));
+        // A category that nothing was seen of meets nothing.
+        targets.categories.push(category("c", 0.0));
+        assert_eq!(Score::of(&items).held_against(&targets).met, Some(false));
+        assert_eq!(
+            Score::of(&items).held_against(&Targets::default()).met,
+            None
+        );
     }
 
     #[test]

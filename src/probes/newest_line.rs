@@ -1,6 +1,7 @@
 //! The newest line of each declared application: what every store of logs is asked for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 
 use super::ParamError;
 use crate::evidence::{Observed, Unknown, UnknownWhy};
+use crate::params::DurationText;
 
 /// The newest line of one application.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -77,6 +79,11 @@ impl Clock {
         let since = SignedDuration::try_from(self.at.elapsed()).unwrap_or_default();
         self.told.checked_add(since).unwrap_or(self.told)
     }
+}
+
+/// How old a newest line may be unless declared otherwise.
+pub const fn default_max_age() -> DurationText {
+    DurationText(Duration::from_secs(300))
 }
 
 /// The names of applications are words in rules and facts.

@@ -5,6 +5,9 @@ mod table;
 
 use std::io::{self, Write};
 
+pub(crate) use table::printable;
+
+use crate::checklist::Language;
 use crate::verdict::Verdict;
 
 /// A form in which a verdict is written.
@@ -14,6 +17,8 @@ pub enum Format {
     Json,
     /// For people.
     Table,
+    /// The checklist, written anew.
+    Markdown,
 }
 
 /// How a renderer may write.
@@ -23,15 +28,18 @@ pub struct Style {
     pub colour: bool,
     /// Columns; none: as many as it takes.
     pub width: Option<u16>,
+    /// Of titles, statuses and headings.
+    pub language: Language,
 }
 
-/// Writes a verdict, with a line break at its end. A verdict may be many megabytes: it is written as
+/// Writes a verdict, or the `document` that it gave, with a line break at its end. A verdict may be many megabytes: it is written as
 /// it is rendered.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn write(
     verdict: &Verdict,
+    document: Option<&str>,
     format: Format,
     style: Style,
     out: &mut dyn Write,
@@ -39,5 +47,9 @@ pub fn write(
     match format {
         Format::Json => json::write(verdict, out),
         Format::Table => out.write_all(table::render(verdict, style).as_bytes()),
+        Format::Markdown => match document {
+            Some(document) => out.write_all(document.as_bytes()),
+            None => Err(io::Error::other("there is no checklist to write")),
+        },
     }
 }

@@ -7,6 +7,7 @@ use comfy_table::{ContentArrangement, Table};
 use owo_colors::{AnsiColors, OwoColorize};
 
 use super::Style;
+use crate::checklist::Language;
 use crate::judge::Status;
 use crate::verdict::{Basis, ItemReport, Verdict};
 
@@ -22,9 +23,9 @@ pub(super) fn render(verdict: &Verdict, style: Style) -> String {
     table.set_width(style.width.unwrap_or(200).max(60));
     for item in items {
         table.add_row(vec![
-            item.result.as_str().to_uppercase(),
+            word(item.result, style.language),
             item.id.clone(),
-            title(item),
+            title(item, style.language),
             reason(item),
         ]);
     }
@@ -34,7 +35,7 @@ pub(super) fn render(verdict: &Verdict, style: Style) -> String {
         let first = line.split_whitespace().next().unwrap_or_default();
         match Status::ALL
             .iter()
-            .find(|status| status.as_str().to_uppercase() == first)
+            .find(|status| word(**status, style.language) == first)
         {
             Some(status) if line.find(first) == Some(1) => {
                 out.push_str(&line.replacen(first, &mark(*status, style), 1));
@@ -44,8 +45,28 @@ pub(super) fn render(verdict: &Verdict, style: Style) -> String {
         out.push('\n');
     }
     out.push('\n');
+    findings(verdict, &mut out);
     summary(verdict, style, &mut out);
     out
+}
+
+/// A result as the table has it.
+fn word(status: Status, language: Language) -> String {
+    language.status(status).to_uppercase()
+}
+
+fn findings(verdict: &Verdict, out: &mut String) {
+    for finding in &verdict.findings {
+        let place = match (&finding.file, finding.line) {
+            (Some(file), Some(line)) => format!("{file}:{line}: "),
+            _ => String::new(),
+        };
+        let text = printable(&format!("{place}{}", finding.text));
+        let _ = writeln!(out, "finding {} {text}", finding.code);
+    }
+    if !verdict.findings.is_empty() {
+        out.push('\n');
+    }
 }
 
 fn rank(status: Status) -> u8 {
@@ -59,7 +80,7 @@ fn rank(status: Status) -> u8 {
 }
 
 fn mark(status: Status, style: Style) -> String {
-    let text = status.as_str().to_uppercase();
+    let text = word(status, style.language);
     if !style.colour {
         return text;
     }
@@ -73,10 +94,11 @@ fn mark(status: Status, style: Style) -> String {
     text.color(colour).to_string()
 }
 
-fn title(item: &ItemReport) -> String {
+fn title(item: &ItemReport, language: Language) -> String {
+    let title = language.title(&item.title, &item.titles);
     match &item.owner {
-        Some(owner) => printable(&format!("{} ({owner})", item.title)),
-        None => printable(&item.title),
+        Some(owner) => printable(&format!("{title} ({owner})")),
+        None => printable(title),
     }
 }
 
@@ -105,7 +127,7 @@ fn reason(item: &ItemReport) -> String {
 }
 
 /// Text from a target may hold anything; a terminal must not obey it.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             // Directions of writing: text could be made to look like another.
@@ -125,20 +147,50 @@ fn summary(verdict: &Verdict, style: Style, out: &mut String) {
     }
     let [fail, unknown, warn, pass, na] = counts;
     let health = verdict.health;
+    let language = style.language;
+    let name = |status| language.status(status);
     let _ = writeln!(
         out,
-        "items   {pass} pass, {warn} warn, {fail} fail, {unknown} unknown, {na} na"
+        "{} {pass} {}, {warn} {}, {fail} {}, {unknown} {}, {na} {}",
+        language.pick("items  ", "项目   "),
+        name(Status::Pass),
+        name(Status::Warn),
+        name(Status::Fail),
+        name(Status::Unknown),
+        name(Status::Na)
     );
     let seconds = verdict
         .finished_at
         .duration_since(verdict.started_at)
         .as_secs_f64();
+    let (planned, ran, errored) = (health.planned, health.ran, health.errored);
+    let _ = match language {
+        Language::En => writeln!(
+            out,
+            "probes  {planned} planned, {ran} ran, {errored} could not look, in {seconds:.2} s"
+        ),
+        Language::Zh => writeln!(
+            out,
+            "探测    计划 {planned}，运行 {ran}，无法观测 {errored}，用时 {seconds:.2} 秒"
+        ),
+    };
     let _ = writeln!(
         out,
-        "probes  {} planned, {} ran, {} could not look, in {seconds:.2} s",
-        health.planned, health.ran, health.errored
+        "{} {}",
+        language.pick("score  ", "得分   "),
+        verdict.score
     );
-    let _ = writeln!(out, "score   {}", verdict.score);
+    for category in &verdict.score.categories {
+        if let (Some(id), Some(_)) = (&category.category, category.target) {
+            let title = category.title.as_deref().unwrap_or(id);
+            let title = printable(language.title(title, &category.titles));
+            let _ = writeln!(
+                out,
+                "{} {title}: {category}",
+                language.pick("  of   ", "  类别 ")
+            );
+        }
+    }
     for gate in &verdict.gates {
         if verdict.gates.len() > 1 {
             gate_line(gate, style, out);
@@ -149,12 +201,19 @@ fn summary(verdict: &Verdict, style: Style, out: &mut String) {
 
 fn gate_line(gate: &crate::verdict::GateReport, style: Style, out: &mut String) {
     const MOST: usize = 12;
-    let _ = write!(out, "gate    {} {}", gate.id, mark(gate.result, style));
+    let language = style.language;
+    let name = language.pick("gate   ", "关卡   ");
+    let _ = write!(out, "{name} {} {}", gate.id, mark(gate.result, style));
     if !gate.blocking.is_empty() {
         let shown = gate.blocking.iter().take(MOST).cloned().collect::<Vec<_>>();
-        let _ = write!(out, ", blocked by {}", shown.join(", "));
+        let blocked = language.pick(", blocked by", "，阻塞于");
+        let _ = write!(out, "{blocked} {}", shown.join(", "));
         if gate.blocking.len() > MOST {
-            let _ = write!(out, " and {} more", gate.blocking.len() - MOST);
+            let more = gate.blocking.len() - MOST;
+            let _ = match language {
+                Language::En => write!(out, " and {more} more"),
+                Language::Zh => write!(out, " 等，另有 {more} 项"),
+            };
         }
     }
     out.push('\n');

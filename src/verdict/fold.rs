@@ -13,7 +13,7 @@ use super::{
 };
 use crate::evidence::{Envelope, Outcome};
 use crate::judge::{self, RuleState, RuleVerdict, Score, ScoreItem, Status};
-use crate::plan::{Item, Plan, PlannedProbe, SourceRef, Waiver};
+use crate::plan::{EXPIRES_SOON_DAYS, Item, Plan, PlannedProbe, SourceRef, Waiver};
 
 /// How a verdict came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -102,6 +102,7 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
         .collect();
     let gate = chosen_gate(run.gate.as_deref(), &gates);
     let score = Score::of(&items.iter().map(score_item).collect::<Vec<_>>());
+    let score = score.held_against(&plan.targets);
     let chosen = || {
         let pairs = run.observations.iter().zip(&run.selected);
         pairs.filter_map(|(observation, selected)| selected.then_some(&observation.envelope))
@@ -142,7 +143,7 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
         gate,
         gates,
         score,
-        findings: findings(&items, run.finished_at),
+        findings: findings(plan, &items, run.finished_at, run.today),
         items,
         probes,
         health,
@@ -216,6 +217,8 @@ fn fold_item(item: &Item, plan: &Plan, run: &Run, hashes: &[String]) -> ItemRepo
         last_known: stale.then_some(known),
         observed_at,
         owner: item.owner.clone(),
+        claim: item.claim.clone(),
+        unmapped: item.unmapped,
         evidence: probes
             .iter()
             .map(|probe| format!("{}@{}", plan.probes[*probe].id, hashes[*probe]))
@@ -231,6 +234,10 @@ fn fold_item(item: &Item, plan: &Plan, run: &Run, hashes: &[String]) -> ItemRepo
 }
 
 fn item_result(item: &Item, rules: &[RuleVerdict], statuses: &[Status]) -> (Status, String) {
+    if item.unmapped {
+        let reason = "unmapped: no item of the configuration answers for this row";
+        return (Status::Unknown, reason.to_owned());
+    }
     let Some(folded) = Status::fold(statuses.iter().copied()) else {
         return (Status::Unknown, "no probe for this yet".to_owned());
     };
@@ -366,25 +373,55 @@ fn probe_report(probe: &PlannedProbe, observation: Observation, hash: String) ->
     }
 }
 
-fn findings(items: &[ItemReport], now: Timestamp) -> Vec<Finding> {
+fn findings(plan: &Plan, items: &[ItemReport], now: Timestamp, today: Date) -> Vec<Finding> {
     let day = now.to_zoned(TimeZone::UTC).date();
-    items
+    let mut findings: Vec<Finding> = plan
+        .checklist
         .iter()
-        .filter_map(|item| {
-            let waiver = item.waiver.as_ref().filter(|waiver| !waiver.applied)?;
-            Some(Finding {
-                code: "waiver-not-applied".to_owned(),
-                item: Some(item.id.clone()),
-                file: Some(item.source.file.clone()),
-                line: Some(item.source.line),
-                text: format!(
-                    "the waiver for `{}` (result {}, until {}) does not hold: the result is {}, the day {day}",
-                    item.id,
-                    waiver.result.as_str(),
-                    waiver.expires,
-                    item.result.as_str()
-                ),
-            })
-        })
-        .collect()
+        .flat_map(|checklist| checklist.findings.clone())
+        .collect();
+    findings.extend(crate::checklist::contradictions(plan, items));
+    let waivers = plan.items.iter().zip(items);
+    findings.extend(waivers.filter_map(|(item, report)| {
+        let expires = item.waiver.as_ref()?.expires;
+        waiver_finding(report, expires, day, today)
+    }));
+    for finding in &mut findings {
+        plan.redactor.replace(&mut finding.text);
+    }
+    findings
+}
+
+/// A waiver that does not hold, or soon will not.
+fn waiver_finding(item: &ItemReport, expires: Date, day: Date, today: Date) -> Option<Finding> {
+    let waiver = item.waiver.as_ref()?;
+    let days = today
+        .max(day)
+        .until(expires)
+        .map_or(0, |span| i64::from(span.get_days()));
+    let (code, text) = if !waiver.applied {
+        let text = format!(
+            "the waiver for `{}` (result {}, until {}) does not hold: the result is {}, the day {day}",
+            item.id,
+            waiver.result.as_str(),
+            waiver.expires,
+            item.result.as_str()
+        );
+        ("waiver-not-applied", text)
+    } else if days <= EXPIRES_SOON_DAYS {
+        let text = format!(
+            "the waiver for `{}` by {} expires in {days} days, on {}",
+            item.id, waiver.owner, waiver.expires
+        );
+        ("waiver-expires-soon", text)
+    } else {
+        return None;
+    };
+    Some(Finding {
+        code: code.to_owned(),
+        item: Some(item.id.clone()),
+        file: Some(item.source.file.clone()),
+        line: Some(item.source.line),
+        text,
+    })
 }

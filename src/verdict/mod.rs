@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 pub use fold::{Mode, Observation, Run, judge_probe, judge_run};
 pub use schema::verdict_schema;
 
+use crate::checklist::Claim;
 use crate::evidence::{Outcome, Phase, Try};
 use crate::judge::{RuleVerdict, Score, Status};
 
@@ -167,6 +168,12 @@ pub struct ItemReport {
     /// Who answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// What the checklist claims of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// Whether it is a row of the checklist that no item of the configuration answers for: unknown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmapped: bool,
     /// The verdicts that it folds.
     pub rules: Vec<RuleVerdict>,
     /// `PROBE@HASH` of the evidence behind it.

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::{run, run_within};
 use crate::lab::Kafka;
 use crate::lab::kafka::{ADMIN, NOBODY, Operation, PROBE, Resource};
@@ -32,6 +35,36 @@ fn every_mechanism_logs_in() {
         kafka.ca_file()
     ));
     assert_eq!(verdict.result("stream/brokers"), "pass");
+}
+
+#[test]
+fn a_token_logs_in_and_one_that_has_expired_does_not() {
+    let kafka = Kafka::shared();
+    let with = |expires: u64| {
+        let encode = |json: String| URL_SAFE_NO_PAD.encode(json);
+        let header = encode("{\"alg\":\"none\"}".to_owned());
+        let body = encode(format!(
+            "{{\"sub\":\"admin\",\"iat\":1700000000,\"exp\":{expires}}}"
+        ));
+        run_within(
+            "5s",
+            &format!(
+                "brokers = {}\nexpect_brokers = 3\nsecurity = {{ protocol = \"SASL_SSL\", \
+                 mechanism = \"OAUTHBEARER\", token = \"{header}.{body}.\", ca_file = {:?} }}",
+                kafka.sasl_ssl(),
+                kafka.ca_file()
+            ),
+        )
+    };
+    assert_eq!(with(4_000_000_000).result("stream/brokers"), "pass");
+    let verdict = with(1_700_000_060);
+    assert_eq!(
+        verdict.probe("stream")["outcome"],
+        "denied",
+        "{}",
+        verdict.probe("stream")
+    );
+    assert_eq!(verdict.result("stream/brokers"), "unknown");
 }
 
 #[test]

@@ -131,3 +131,37 @@ fn eight_hung_clusters_end_within_one_timeout_side_by_side() {
         assert_eq!(probe["outcome"], "target_error", "{probe}");
     }
 }
+
+#[test]
+fn without_a_controller_nothing_that_looks_sound_passes() {
+    let kafka = Kafka::exclusive();
+    kafka.create_topic("old", 1, 3, &[]);
+    let params = format!(
+        "brokers = {}\ntopics = [{{ name = \"old\" }}]",
+        kafka.plaintext()
+    );
+    assert_eq!(run(&params).result("stream/controller"), "pass");
+    kafka.pause_controller();
+    let begun = Instant::now();
+    let verdict = run_within("4s", &params);
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    for rule in [
+        "controller",
+        "offline-partitions",
+        "under-min-isr",
+        "under-replicated",
+    ] {
+        let rule = verdict.rule(&format!("stream/{rule}"));
+        assert_eq!(rule["result"], "unknown", "{rule}");
+        assert!(
+            rule["reason"].as_str().unwrap().contains("controller"),
+            "{rule}"
+        );
+    }
+    // What the brokers remember is shown all the same.
+    assert_eq!(verdict.result("stream/topics-exist"), "pass");
+}

@@ -1,6 +1,8 @@
 //! How long a large cluster takes, and what is left behind.
 
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::lab::{Kafka, attempt};
 
@@ -31,36 +33,54 @@ fn a_hundred_topics_and_fifty_groups_are_seen_within_two_seconds() {
     }
     params += "]\n";
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let threads = count("/proc/self/task");
-    let before = resident_kib();
     let seen = runtime.block_on(attempt("kafka", &params, Duration::from_secs(10)));
-    let grown = resident_kib().saturating_sub(before);
     assert!(seen.took < Duration::from_secs(2), "{:?}", seen.took);
     assert_eq!(seen.fact("topics").as_array().map(Vec::len), Some(TOPICS));
     for group in seen.fact("groups").as_array().expect("groups") {
         assert_eq!(group["state"], "empty", "{group}");
         assert_eq!(group["topics"][0]["lag_records"], 0, "{group}");
     }
-    assert!(grown < 60 * 1024, "{grown} KiB");
-    println!("{:?}, {grown} KiB", seen.took);
-    // Its threads end with it; those of other tests may come and go.
-    let begun = Instant::now();
-    while count("/proc/self/task") > threads + 4 {
-        assert!(begun.elapsed() < Duration::from_secs(2), "threads are left");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    // Nobody else in this process talks to the cluster now, and this client's threads have ended.
+    assert_eq!(client_threads(), [""; 0]);
+    let peak = peak_kib(&params);
+    assert!(peak < 60 * 1024, "{peak} KiB");
+    println!("{:?}, {peak} KiB", seen.took);
     kafka.delete_topics(&new);
 }
 
-fn count(directory: &str) -> usize {
-    std::fs::read_dir(directory).expect("list").count()
+/// Threads of this process that belong to the Kafka client, or to the probe's pool for it.
+fn client_threads() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("list the threads");
+    tasks
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
+        .filter(|name| name.starts_with("rdk:") || name.starts_with("kafka-probe"))
+        .collect()
 }
 
-fn resident_kib() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("read");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line
-        .and_then(|line| line.split_whitespace().nth(1))
-        .expect("a number");
-    number.parse().expect("a number")
+/// The most memory that a run of the binary with these parameters has resident.
+fn peak_kib(params: &str) -> usize {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let config =
+        format!("[[probe]]\nid = \"stream\"\nkind = \"kafka\"\ntimeout = \"10s\"\n{params}");
+    std::fs::write(dir.path().join("probes.toml"), config).expect("write the configuration");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_probe"))
+        .arg("--once")
+        .current_dir(dir.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("run probe");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().expect("wait for probe").is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        peak = number
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(peak);
+        sleep(Duration::from_millis(2));
+    }
+    assert!(peak > 0, "nothing was measured");
+    peak
 }

@@ -23,7 +23,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// One that scrapes itself, has no rules, and evaluates twice a second.
+    /// One that scrapes itself, has no rules, scrapes twice a second and evaluates every second.
     pub fn new() -> Self {
         Self::default()
     }
@@ -114,7 +114,7 @@ impl Prometheus {
             .map(|port| format!("'127.0.0.1:{port}'"))
             .collect();
         let config = format!(
-            "global: {{ scrape_interval: 500ms, evaluation_interval: 500ms }}\nrule_files: [rules.yml]\n\
+            "global: {{ scrape_interval: 500ms, evaluation_interval: 1s }}\nrule_files: [rules.yml]\n\
              alerting: {{ alertmanagers: [{{ static_configs: [{{ targets: [{}] }}] }}] }}\n\
              scrape_configs:\n- job_name: self\n  metrics_path: {}/metrics\n  static_configs: [{{ targets: ['127.0.0.1:{port}'] }}]\n{}",
             alertmanagers.join(", "),

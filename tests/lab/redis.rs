@@ -58,11 +58,12 @@ impl Redis {
     }
 
     /// A server that speaks TLS alone, or with `plaintext` also that. Returns the port for TLS and
-    /// the CA, PEM.
-    pub fn start_tls(plaintext: bool, args: &str) -> (Self, u16, String) {
+    /// the files of a client: `ca.pem`, `client.pem` and `client.key`.
+    pub fn start_tls(plaintext: bool, args: &str) -> (Self, u16, [(&'static str, String); 3]) {
         let files = TempDir::new().expect("temporary directory");
         let authority = Authority::root("redis");
         let (chain, key) = authority.issue(&Leaf::sound()).write(files.path(), "redis");
+        let client = authority.issue(&Leaf::sound());
         let ca = files.path().join("ca.pem");
         std::fs::write(&ca, authority.pem()).expect("write the CA");
         let (port, tls_port) = (free_port(), free_port());
@@ -74,7 +75,12 @@ impl Redis {
             shown(&ca),
         );
         let server = Self::start_at(if plaintext { port } else { 0 }, &args);
-        (server, tls_port, authority.pem())
+        let files = [
+            ("ca.pem", authority.pem()),
+            ("client.pem", client.chain),
+            ("client.key", client.key),
+        ];
+        (server, tls_port, files)
     }
 
     /// A replica of `primary`, linked.

@@ -232,3 +232,35 @@ fn names_and_caps_that_make_no_sense_are_configuration_errors() {
         assert_eq!(wrong, [param], "{line}");
     }
 }
+
+#[test]
+fn behind_a_pooler_a_query_reads_and_cannot_write_either() {
+    use crate::lab::pgbouncer::PgBouncer;
+    use crate::lab::postgres::{Postgres, Setup};
+    let primary = Postgres::start(&Setup::default());
+    primary.sql("create table t (id serial, v text)");
+    primary.sql("grant all on t, t_id_seq to probe");
+    let pooler = PgBouncer::start(&primary, &["probe"], "");
+    let params = r#"
+queries.insert = "insert into t (v) values ('x') returning id"
+queries.next = "select nextval('t_id_seq')"
+queries.commit = "commit; insert into t (v) values ('x')"
+queries.read = "select count(*) as n, current_setting('transaction_read_only') as read_only from t"
+rules.reads = "queries.read.rows[0].n == 0 && queries.read.rows[0].read_only == 'on'"
+"#;
+    let verdict = super::probe_dsn(&pooler.dsn("probe"), params);
+    assert_eq!(verdict.result("db/reads"), "pass");
+    for query in ["insert", "next", "commit"] {
+        assert!(rows(&verdict, query)["unknown"].is_string(), "{query}");
+    }
+    assert_eq!(
+        rows(&verdict, "next")["detail"]
+            .as_str()
+            .map(|said| said.contains("25006")),
+        Some(true)
+    );
+    assert_eq!(
+        primary.sql("select count(*), (select is_called from t_id_seq) from t"),
+        "0|f"
+    );
+}

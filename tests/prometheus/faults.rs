@@ -20,6 +20,7 @@ fn a_sound_server_passes() {
         .start();
     server.wait_for_rules();
     server.wait_for_query("up{job=\"node\"} == 1");
+    server.wait_for_query("job:up:sum{job=\"self\"} and on() job:up:sum{job=\"node\"}");
     let params = format!(
         "jobs = ['self', 'node']\ntargets = ['127.0.0.1:{}']\nmin_rules = 6\nmin_alerts = 5\n\
          rules.load = \"queries.load >= 0.0 && series.load.all(s, s.labels.job == 'node')\"\nqueries.load = 'node_load1'",

@@ -119,6 +119,10 @@ async fn endless_replies_of_a_plausible_kind_are_bounded_in_number_and_time() {
     assert!(seen.result.is_ok());
     let node = &seen.fact("nodes")[0];
     assert!(node["memory"]["used_bytes"]["unknown"].is_string());
+    let huge = endless(b"+OK\r\n+PONG\r\n$99999999\r\n", b"redis_version:7\r\n");
+    let seen = observe(huge).await;
+    let fact = &seen.fact("nodes")[0]["memory"]["used_bytes"];
+    assert_eq!(fact["unknown"], "too_large", "{fact}");
 }
 
 #[test]
@@ -157,7 +161,7 @@ fn wrong_parameters_are_all_told() {
         assert!(wrong.iter().any(|one| one == param), "{param}: {wrong:?}");
     }
     assert_eq!(
-        wrong_params("redis", "url = \"redis://a\"\nmaster_name = \"x\""),
+        wrong_params("redis", "url = \"redis://a\"\nsentinels = [\"redis://s\"]"),
         ["master_name"]
     );
 }

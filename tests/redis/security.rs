@@ -169,7 +169,7 @@ fn renamed_commands_are_named() {
 fn tls_is_spoken_and_a_plaintext_port_beside_it_warns() {
     let args = format!("{CACHE} --requirepass tls-secret");
     for (plaintext, wanted) in [(true, "warn"), (false, "pass")] {
-        let (server, port, ca) = Redis::start_tls(plaintext, &args);
+        let (server, port, [(_, ca), ..]) = Redis::start_tls(plaintext, &args);
         let url = format!("rediss://:tls-secret@127.0.0.1:{port}/0");
         let verdict = run(&url, "role = \"cache\"\nca_file = \"ca.pem\"")
             .file("ca.pem", &ca)
@@ -180,6 +180,21 @@ fn tls_is_spoken_and_a_plaintext_port_beside_it_warns() {
         assert_results(&verdict, &[]);
         let verdict = probe(&url, "");
         assert_eq!(verdict.probe("r")["outcome"], "target_error");
+        drop(server);
+    }
+}
+
+#[test]
+fn a_client_certificate_is_a_credential() {
+    for (demanded, wanted) in [("yes", "pass"), ("optional", "warn")] {
+        let args = format!("{CACHE} --tls-auth-clients {demanded}");
+        let (server, port, files) = Redis::start_tls(false, &args);
+        let params = "role = \"cache\"\nrules.open-commands = false\nca_file = \"ca.pem\"\nclient_cert_file = \"client.pem\"\nclient_key_file = \"client.key\"";
+        let run = run(&format!("rediss://127.0.0.1:{port}"), params);
+        let run = files
+            .iter()
+            .fold(run, |run, (name, content)| run.file(name, content));
+        assert_results(&run.once(), &[("authentication", wanted)]);
         drop(server);
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::net::api::{Auth, Endpoint, EndpointParams};
 use crate::params::{DurationText, FilePath, UrlText};
 use crate::probes::ParamError;
-use crate::probes::newest_line::check_names;
+use crate::probes::newest_line::{check_names, default_max_age};
 
 /// Parameters of an `elasticsearch` probe.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -18,7 +18,8 @@ pub struct Config {
     /// Each application with where its lines are: the name or pattern of indices and data streams
     /// (`logs-api-*`), or a table `{ index = "logs-*", query = "app:api", time_field = "@timestamp" }`.
     pub(super) apps: BTreeMap<String, Lines>,
-    /// How old the newest line of each may be.
+    /// How old the newest line of each may be; `5m` unless given.
+    #[serde(default = "default_max_age")]
     pub(super) max_age: DurationText,
     /// Credentials: `bearer`, `basic`, `client_cert`.
     auth: Option<Auth>,

@@ -41,19 +41,37 @@ pub(super) fn topics(survey: &Survey) -> impl Iterator<Item = &TopicView> {
     listed.chain(named.filter(|topic| topic.name != CONTROL_TOPIC))
 }
 
+/// Whether the controller answered: true, or why that is unknown. Without it brokers go on telling
+/// what they last knew.
+pub(super) fn controller_answers(survey: &Survey) -> Observed<bool> {
+    let silent = |why: Unknown| {
+        let detail = format!("the controller did not answer: {}", why.detail);
+        Observed::unknown(why.why, detail)
+    };
+    match &survey.controller {
+        Ok(Err(refused))
+            if matches!(refused.code, code::BROKER_TIMED_OUT | code::NOT_CONTROLLER) =>
+        {
+            silent(Unknown {
+                why: UnknownWhy::TimedOut,
+                detail: refused.text.clone(),
+            })
+        }
+        Ok(Err(refused)) if refused.code < 0 => silent(unknown_refused(refused, "")),
+        Ok(_) => Observed::Value(true),
+        Err(trouble) => silent(unknown(trouble, "")),
+    }
+}
+
 /// Why what was seen may not be all there is; `None`: it is.
 pub(super) fn gap(survey: &Survey) -> Option<Unknown> {
     if let Err(trouble) = &survey.listed {
         return Some(unknown(trouble, "Describe on all topics"));
     }
-    if let Err(trouble) = &survey.cluster {
-        let why = unknown(trouble, "Describe on the cluster");
+    if let Observed::Unknown(why) = controller_answers(survey) {
         return Some(Unknown {
             why: why.why,
-            detail: format!(
-                "the controller did not answer, so the brokers' metadata may be old: {}",
-                why.detail
-            ),
+            detail: format!("the brokers' metadata may be old: {}", why.detail),
         });
     }
     let named = match &survey.named {

@@ -18,6 +18,15 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use crate::evidence::Failure;
 use crate::params::Secret;
 
+/// Two names of one setting: what a user has set by the other one must not win.
+const ALIASES: [[&str; 2]; 5] = [
+    ["acks", "request.required.acks"],
+    ["message.send.max.retries", "retries"],
+    ["linger.ms", "queue.buffering.max.ms"],
+    ["message.timeout.ms", "delivery.timeout.ms"],
+    ["fetch.message.max.bytes", "max.partition.fetch.bytes"],
+];
+
 /// What every client of one probe is told.
 #[derive(Clone)]
 pub(super) struct Settings {
@@ -50,14 +59,12 @@ impl Settings {
     /// The same with another value.
     #[must_use]
     pub(super) fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        for pair in ALIASES {
+            if pair.contains(&key) {
+                pair.iter().for_each(|name| self.config.remove(name));
+            }
+        }
         self.config.set(key, value);
-        self
-    }
-
-    /// The same without a value.
-    #[must_use]
-    pub(super) fn without(mut self, key: &str) -> Self {
-        self.config.remove(key);
         self
     }
 

@@ -16,6 +16,9 @@ pub struct Facts {
     /// The broker that takes requests for the controller. Under KRaft any broker does, so this is
     /// not the leader of the controllers' quorum.
     pub controller_id: Observed<i32>,
+    /// Whether the controller answered. Where it does not, brokers go on telling what they last knew,
+    /// and nothing that they do not complain of is known to be sound.
+    pub controller_answers: Observed<bool>,
     /// The leader of the controllers' quorum; the client library cannot ask for it.
     pub quorum_leader_id: Observed<i32>,
     /// Partitions that are being moved; the client library cannot ask for them.

@@ -61,7 +61,7 @@ impl ProbeKind for Kafka {
         summary: "brokers, topics, consumer groups and their lag, schema registry, and who is let in",
         privileges: "Describe and DescribeConfigs on all topics, Describe on the declared groups; Describe on the cluster lists all groups; Read on topics whose last record is decoded; Create, DescribeConfigs, Read and Write on the canary's topic",
         effect: Effect::Write,
-        side_effects: "opens connections to every broker; joins no group and commits nothing; writes a canary to a topic of its own where `allow_writes` is set",
+        side_effects: "opens connections to every broker; has the controller check, and not make, a topic; joins no group and commits nothing; writes a canary to a topic of its own where `allow_writes` is set",
         example: "brokers = [\"127.0.0.1:9092\"]\nexpect_brokers = 3\n",
         init: &[InitHint {
             variable: "KAFKA_BOOTSTRAP_SERVERS",
@@ -174,6 +174,7 @@ impl Kafka {
                 Some(id) => Observed::Value(id),
                 None => Observed::unknown(UnknownWhy::NotObserved, "the brokers know of none"),
             }),
+            controller_answers: assemble::controller_answers(survey),
             quorum_leader_id: unsupported("DescribeQuorum"),
             reassigning_partitions: unsupported("ListPartitionReassignments"),
             log_dirs: unsupported("DescribeLogDirs"),

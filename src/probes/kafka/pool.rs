@@ -140,3 +140,56 @@ fn text(panic: &(dyn Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "a panic".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+
+    use super::*;
+    use crate::evidence::Outcome;
+
+    fn after(wait: Duration) -> tokio::time::Instant {
+        tokio::time::Instant::now() + wait
+    }
+
+    #[tokio::test]
+    async fn what_a_job_returns_comes_back() {
+        let value = run(after(Duration::from_secs(5)), |_| 7).await;
+        assert_eq!(value, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_that_jobs_error() {
+        let failure = run(after(Duration::from_secs(5)), |_| panic!("oh")).await;
+        let failure: Failure = failure.map(|(): ()| ()).expect_err("a failure");
+        assert_eq!(failure.outcome(), Outcome::ProbeError);
+        assert!(failure.detail().contains("oh"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_job_is_told_to_end_before_its_result_would_be_lost() {
+        let wait = Duration::from_millis(500);
+        let over = |work: &Work| {
+            while !work.is_over() {
+                sleep(Duration::from_millis(5));
+            }
+            "seen"
+        };
+        assert_eq!(run(after(wait), over).await, Ok("seen"));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_nobody_waits_for_is_told_so() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let job = run(after(Duration::from_secs(60)), move |work| {
+            while !work.is_over() {
+                sleep(Duration::from_millis(5));
+            }
+            sender.send(()).ok();
+        });
+        tokio::time::timeout(Duration::from_millis(50), job)
+            .await
+            .expect_err("it waits");
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(5)), Ok(()));
+    }
+}

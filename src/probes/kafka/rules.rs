@@ -52,6 +52,14 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
         }),
     ),
     rule(
+        "controller",
+        Must,
+        "controller_answers",
+        "without a controller no leader is elected, and brokers go on telling what they last knew",
+        "Kafka documentation, monitoring: ActiveControllerCount",
+        None,
+    ),
+    rule(
         "offline-partitions",
         Must,
         "offline_partitions == []",

@@ -70,14 +70,6 @@ impl Protocol {
     pub(super) const fn is_sasl(self) -> bool {
         matches!(self, Self::SaslPlaintext | Self::SaslSsl)
     }
-
-    /// The same without the login.
-    pub(super) const fn without_login(self) -> Self {
-        match self {
-            Self::SaslSsl | Self::Ssl => Self::Ssl,
-            Self::SaslPlaintext | Self::Plaintext => Self::Plaintext,
-        }
-    }
 }
 
 /// How to log in.

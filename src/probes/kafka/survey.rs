@@ -93,6 +93,8 @@ pub(super) struct Look {
 /// All answers.
 pub(super) struct Survey {
     pub(super) cluster: Result<ClusterView, Trouble>,
+    /// What the controller said to a topic that it was to check.
+    pub(super) controller: Result<Result<(), Refused>, Trouble>,
     /// All topics that the client may see, and then those that were asked for by name.
     pub(super) listed: Result<Vec<TopicView>, Trouble>,
     /// Topics that are named and not listed, and the control.
@@ -136,12 +138,15 @@ pub(super) fn survey(
     let groups = admin.groups(&names, &first.part(STEP));
     let places = places(questions, &names, &listed, &named);
     let mut looks = vec![look(&admin, &places, &first.share(2))];
-    let starts = ask_end(&admin, &places, LogEnd::Start, &first);
+    let starts = ask_end(&admin, &places, LogEnd::Start, &first.part(0.5));
     if let Some(watch) = questions.watch {
         keep_looking(&admin, &places, watch, work, &mut looks);
     }
+    // Last: a broker that waits for a controller answers nothing else on that connection.
+    let controller = admin.controller(CONTROL_TOPIC, work);
     Ok(Survey {
         cluster,
+        controller,
         listed,
         named,
         configs,

@@ -81,7 +81,7 @@ pub(super) fn unknown(trouble: &Trouble, right: &str) -> Unknown {
         Trouble::AllDown(cause) => (UnknownWhy::NotObserved, cause.text.clone()),
         Trouble::TimedOut => (
             UnknownWhy::TimedOut,
-            "the broker that knows it did not answer in its share of the timeout".to_owned(),
+            "no answer came in its share of the timeout".to_owned(),
         ),
         Trouble::Failed(refused) => return unknown_refused(refused, right),
     };

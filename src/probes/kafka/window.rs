@@ -143,6 +143,35 @@ mod tests {
     }
 
     #[test]
+    fn what_earlier_runs_saw_is_part_of_the_window() {
+        let run = |committed: i64| {
+            Earlier {
+            observed_at: jiff::Timestamp::UNIX_EPOCH,
+            facts: serde_json::from_value(serde_json::json!({ "groups": [{
+                "name": "g",
+                "topics": [
+                    { "topic": "t", "partitions": [
+                        { "partition": 0, "committed_offset": committed, "log_end_offset": 9 },
+                        { "partition": 1, "committed_offset": { "unknown": "denied" }, "log_end_offset": 9 },
+                    ] },
+                    { "topic": "u", "partitions": { "unknown": "timed_out" } },
+                ],
+            }] }))
+            .expect("facts"),
+        }
+        };
+        let history = History::read(&[run(3), run(5)]);
+        let place = |partition| Place {
+            topic: "t".to_owned(),
+            partition,
+        };
+        let at = |committed| Position { committed, end: 9 };
+        assert_eq!(history.of("g", &place(0)), [at(3), at(5)]);
+        assert_eq!(history.of("g", &place(1)), []);
+        assert_eq!(history.of("other", &place(0)), []);
+    }
+
+    #[test]
     fn a_single_look_tells_nothing() {
         assert_eq!(state(&[(0, 100)]), None);
         assert_eq!(state(&looks(9, |_| (0, 100))), None);

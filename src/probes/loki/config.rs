@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::net::api::{Auth, Endpoint, EndpointParams};
 use crate::params::{DurationText, FilePath, UrlText};
 use crate::probes::ParamError;
-use crate::probes::newest_line::check_names;
+use crate::probes::newest_line::{check_names, default_max_age};
 
 /// Lines are looked for so far back unless declared otherwise.
 const LOOKBACK: Duration = Duration::from_secs(24 * 3_600);
@@ -23,7 +23,8 @@ pub struct Config {
     url: UrlText,
     /// Each application with a log query (`LogQL`) that selects its lines, such as `{app="api"}`.
     pub(super) apps: BTreeMap<String, String>,
-    /// How old the newest line of each may be.
+    /// How old the newest line of each may be; `5m` unless given.
+    #[serde(default = "default_max_age")]
     pub(super) max_age: DurationText,
     /// How far back lines are looked for, to tell how old the newest is; a day, or twice `max_age`
     /// where that is more, unless given.

@@ -43,29 +43,32 @@ use config::Target;
 pub use facts::Facts;
 use revisions::Revisions;
 
+/// What a minimal role needs, as it is typed into psql.
+const PRIVILEGES: &str = "\
+a role of its own, never a superuser:
+
+    CREATE ROLE probe LOGIN PASSWORD '…';
+    GRANT CONNECT ON DATABASE app TO probe;
+    GRANT pg_monitor TO probe;
+
+and only for what is declared:
+
+    -- allow_writes = true
+    GRANT CREATE ON DATABASE app TO probe;
+    -- hba = \"restricted\"
+    GRANT SELECT ON pg_hba_file_rules TO probe;
+    GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO probe;
+    -- encrypted_columns, migrations, queries: what they read
+    GRANT USAGE ON SCHEMA public TO probe;
+    GRANT SELECT (email) ON customers TO probe;
+    GRANT SELECT ON alembic_version TO probe;
+
+grant nothing else to the role of `queries`: what a function does outside of its transaction (over \
+another connection, by a signal, to a file) no rollback undoes; behind PgBouncer `stats_users` names the role, so that the pools are seen; without a grant, what \
+needs it is unknown and names it";
+
 /// Connections to one server that are open at the same time.
 const MAX_CONNECTIONS_PER_SERVER: usize = 2;
-
-/// The least that a role needs, and what some parameters need beyond that.
-const PRIVILEGES: &str = "a role of its own, never a superuser; without a grant, what needs it is unknown and names it:
-
-```sql
-CREATE ROLE probe LOGIN PASSWORD '…';
-GRANT CONNECT ON DATABASE app TO probe;
-GRANT pg_monitor TO probe;
--- for `allow_writes`:
-GRANT CREATE ON DATABASE app TO probe;
--- for `migrations`, with USAGE on the schema of the table:
-GRANT SELECT ON alembic_version TO probe;
--- for `encrypted_columns`, on each of them, with USAGE on the schema of the table:
-GRANT SELECT (email) ON public.users TO probe;
--- for `hba`, in the database of the connection string of each server:
-GRANT SELECT ON pg_hba_file_rules TO probe;
-GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO probe;
-```
-
-Behind PgBouncer its `stats_users` names the role, so that the pools are seen. For `queries`, SELECT on what they read and nothing else: what a function does outside of its \
-transaction (over another connection, by a signal, to a file) no rollback undoes";
 
 /// The kind.
 pub struct Postgres {

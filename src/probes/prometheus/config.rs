@@ -17,7 +17,9 @@ const MAX_QUERIES: usize = 100;
 pub struct Config {
     /// The base URL, `http` or `https`; a path in it (`--web.route-prefix`) counts.
     url: UrlText,
-    /// Credentials.
+    /// Credentials: `{ bearer = "…" }`, `{ basic = { username = "…", password = "…" } }`, or a client
+    /// certificate `{ client_cert = "cert.pem", client_key = "key.pem" }`, which goes with either. They go to
+    /// the scheme, host and port of `url` alone.
     auth: Option<Auth>,
     /// CA certificates (PEM) to verify the target against; the system's unless given.
     ca_file: Option<FilePath>,

@@ -117,6 +117,8 @@ pub struct Endpoint {
     pub user: Option<String>,
     pub password: Option<Secret>,
     pub db: u32,
+    /// Whether our client certificate, where there is one, is shown to it.
+    pub shows_certificate: bool,
 }
 
 impl Endpoint {
@@ -135,6 +137,7 @@ impl Endpoint {
             user: None,
             password: None,
             db: 0,
+            shows_certificate: false,
             ..self.clone()
         }
     }
@@ -211,12 +214,6 @@ fn check_combination(config: &Config, errors: &mut Vec<ParamError>) {
         wrong(
             "master_name",
             "is missing: write the name under which the sentinels know the primary, such as \"mymaster\"",
-        );
-    }
-    if config.sentinels.is_empty() && config.master_name.is_some() {
-        wrong(
-            "master_name",
-            "is a name that sentinels know: declare `sentinels`, or leave it out",
         );
     }
     if config.pool_size == Some(0) {
@@ -310,6 +307,7 @@ fn parse(text: &str) -> Result<Endpoint, String> {
         user: user.map(decode).transpose()?,
         password: password.map(decode).transpose()?.map(Secret::from),
         db,
+        shows_certificate: true,
     })
 }
 

@@ -1,6 +1,7 @@
 //! A connection to one server: addresses, TCP, TLS, and the client on top, which is told every
 //! reply of every command apart, so that one that hangs costs only itself.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,7 @@ use super::config::{Endpoint, Prepared};
 use super::guard::{Breach, Guarded};
 use super::reply::{Problem, Reply};
 use crate::evidence::Failure;
-use crate::net::NetError;
+use crate::net::{NetError, TlsProfile};
 use crate::probes::Context;
 
 /// A resolver that gives more addresses than this is not followed further.
@@ -57,7 +58,11 @@ impl From<Down> for Failure {
 pub struct Dial<'a> {
     ctx: &'a Context,
     tls: Option<Arc<ClientConfig>>,
+    /// The same without our client certificate.
+    bare_tls: Option<Arc<ClientConfig>>,
     server_name: Option<ServerName<'static>>,
+    /// Whether a client certificate is shown to servers that speak TLS.
+    pub has_identity: bool,
     /// Whether the phases of a connection are recorded already: those of the first tell enough.
     has_phases: AtomicBool,
 }
@@ -72,14 +77,20 @@ impl<'a> Dial<'a> {
             .chain(&prepared.replicas)
             .chain(&prepared.sentinels)
             .any(|endpoint| endpoint.tls);
-        let tls = if any_tls {
-            Some(ctx.net().tls_config(&prepared.tls)?)
-        } else {
-            None
-        };
+        let (mut tls, mut bare_tls) = (None, None);
+        if any_tls {
+            tls = Some(ctx.net().tls_config(&prepared.tls)?);
+            let bare = TlsProfile {
+                identity: None,
+                ..prepared.tls.clone()
+            };
+            bare_tls = Some(ctx.net().tls_config(&bare)?);
+        }
         Ok(Self {
             ctx,
+            has_identity: any_tls && prepared.tls.identity.is_some(),
             tls,
+            bare_tls,
             server_name: prepared.server_name.clone(),
             has_phases: AtomicBool::new(false),
         })
@@ -155,7 +166,12 @@ impl<'a> Dial<'a> {
         if is_first {
             self.ctx.phase("connect", begun.elapsed());
         }
-        let wire: Box<dyn Wire> = match (&self.tls, endpoint.tls) {
+        let config = if endpoint.shows_certificate {
+            &self.tls
+        } else {
+            &self.bare_tls
+        };
+        let wire: Box<dyn Wire> = match (config, endpoint.tls) {
             (Some(config), true) => {
                 let name = self.name_for(endpoint)?;
                 let begun = Instant::now();
@@ -284,22 +300,28 @@ fn problem(error: &RedisError) -> Problem {
     if let Some(code) = error.code() {
         return Problem::refused(code, error.detail());
     }
-    let mut source: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let inner = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        let breach = inner
-            .and_then(|inner| inner.downcast_ref::<Breach>())
-            .or_else(|| cause.downcast_ref::<Breach>());
-        match breach {
-            Some(Breach::Nonsense) => return Problem::Broken(Breach::Nonsense.to_string()),
-            Some(breach) => return Problem::TooLarge(breach.to_string()),
-            None => source = cause.source(),
-        }
+    let cause = io_error(error).and_then(io::Error::get_ref);
+    if let Some(breach) = cause.and_then(|cause| cause.downcast_ref::<Breach>()) {
+        return match breach {
+            Breach::Nonsense => Problem::Broken(breach.to_string()),
+            Breach::Large | Breach::Many | Breach::Deep => Problem::TooLarge(breach.to_string()),
+        };
+    }
+    if let Some(tls) = cause.and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
+        return Problem::Broken(format!("TLS: {tls}"));
     }
     if error.is_connection_dropped() {
         return Problem::Broken("the server closed the connection".to_owned());
     }
     Problem::Broken("the server's reply could not be read".to_owned())
+}
+
+/// The client hands its source out behind a pointer of its own.
+fn io_error(error: &RedisError) -> Option<&io::Error> {
+    type Shared = Arc<dyn std::error::Error + Send + Sync>;
+    let source = std::error::Error::source(error)?;
+    match source.downcast_ref::<Shared>() {
+        Some(shared) => shared.downcast_ref(),
+        None => source.downcast_ref(),
+    }
 }

@@ -58,6 +58,8 @@ pub struct Framing {
     open: Vec<u64>,
     bytes: u64,
     elements: u64,
+    /// How many of the bytes taken last end whole replies.
+    whole: usize,
 }
 
 impl Default for Framing {
@@ -67,6 +69,7 @@ impl Default for Framing {
             open: Vec::new(),
             bytes: 0,
             elements: 0,
+            whole: 0,
         }
     }
 }
@@ -74,6 +77,8 @@ impl Default for Framing {
 impl Framing {
     /// Takes the next bytes.
     pub fn take(&mut self, mut data: &[u8]) -> Result<(), Breach> {
+        let all = data.len();
+        self.whole = 0;
         self.bytes = self.bytes.saturating_add(data.len() as u64);
         if self.bytes > MAX_BYTES {
             return Err(Breach::Large);
@@ -88,6 +93,7 @@ impl Framing {
                     if done {
                         self.complete();
                     }
+                    self.note_whole(all - data.len());
                 }
                 State::Kind => {
                     if !b"+-:_,#($!=*~>%|".contains(&byte) {
@@ -108,10 +114,17 @@ impl Framing {
                 State::Line { .. } => {
                     self.line(byte)?;
                     data = rest;
+                    self.note_whole(all - data.len());
                 }
             }
         }
         Ok(())
+    }
+
+    fn note_whole(&mut self, taken: usize) {
+        if self.open.is_empty() && matches!(self.state, State::Kind) {
+            self.whole = taken;
+        }
     }
 
     fn line(&mut self, byte: u8) -> Result<(), Breach> {
@@ -205,6 +218,8 @@ impl Framing {
 pub struct Guarded<S> {
     inner: S,
     framing: Framing,
+    /// What comes after the replies that were still whole.
+    breach: Option<Breach>,
 }
 
 impl<S> Guarded<S> {
@@ -213,8 +228,13 @@ impl<S> Guarded<S> {
         Self {
             inner,
             framing: Framing::default(),
+            breach: None,
         }
     }
+}
+
+fn refused(breach: Breach) -> Poll<io::Result<()>> {
+    Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, breach)))
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
@@ -224,12 +244,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if let Some(breach) = this.breach {
+            return refused(breach);
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.inner).poll_read(cx, buffer);
         if matches!(read, Poll::Ready(Ok(()))) {
             let new = buffer.filled().get(before..).unwrap_or_default();
             if let Err(breach) = this.framing.take(new) {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, breach)));
+                if this.framing.whole == 0 {
+                    return refused(breach);
+                }
+                this.breach = Some(breach);
+                buffer.set_filled(before + this.framing.whole);
             }
         }
         read

@@ -374,6 +374,7 @@ mod tests {
             user: None,
             password: None,
             db: 0,
+            shows_certificate: true,
         };
         of_info(&endpoint, text)
     }

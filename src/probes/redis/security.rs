@@ -8,6 +8,7 @@ use super::connect::{Dial, Down, Link};
 use super::facts::{Anonymous, Login, Security};
 use super::reply::{self, Problem, Reply};
 use crate::evidence::{Observed, Unknown, UnknownWhy};
+use crate::net::NetError;
 
 /// What an intruder would send first. They are asked about, never sent.
 const DANGEROUS: [&[&str]; 2] = [&["FLUSHALL"], &["CONFIG", "SET", "dir", "/tmp"]];
@@ -17,7 +18,9 @@ pub type Anonymously = Option<Result<Reply, Down>>;
 
 /// Sends one `PING` over a connection without credentials.
 pub async fn anonymous(dial: &Dial<'_>, endpoint: &Endpoint, deadline: Instant) -> Anonymously {
-    endpoint.password.as_ref()?;
+    if endpoint.password.is_none() && !(endpoint.tls && dial.has_identity) {
+        return None;
+    }
     let opened = dial.open(&endpoint.anonymous(), deadline).await;
     Some(match opened {
         Ok(link) => Ok(link.ask_one(cmd("PING"), deadline).await),
@@ -36,6 +39,12 @@ pub fn conclude(
         return Observed::Value(Anonymous::Accepted);
     }
     match met {
+        Some(Ok(Err(Problem::Broken(said)))) if demands_certificate(&said) => {
+            Observed::Value(Anonymous::Refused)
+        }
+        Some(Err(Down::Net(NetError::Broken { detail, .. }))) if demands_certificate(&detail) => {
+            Observed::Value(Anonymous::Refused)
+        }
         Some(Ok(reply)) => judge(&reply),
         Some(Err(_)) => Observed::unknown(
             UnknownWhy::NotObserved,
@@ -46,6 +55,14 @@ pub fn conclude(
             None => Observed::unknown(UnknownWhy::NotObserved, "PING: it was not asked"),
         },
     }
+}
+
+/// Whether a server broke TLS off for want of a client certificate: TLS 1.3 has an alert for that, before
+/// it was a failed handshake.
+fn demands_certificate(said: &str) -> bool {
+    ["CertificateRequired", "HandshakeFailure"]
+        .iter()
+        .any(|alert| said.contains(alert))
 }
 
 fn judge(reply: &Reply) -> Observed<Anonymous> {

@@ -127,6 +127,7 @@ mod tests {
             user: None,
             password: None,
             db: 0,
+            shows_certificate: true,
         };
         let info = format!(
             "run_id:{run_id}\nevicted_keys:{evicted}\nrejected_connections:{rejected}\naof_enabled:0\n"

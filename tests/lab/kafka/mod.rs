@@ -67,6 +67,7 @@ impl Deref for Exclusive {
 impl Drop for Exclusive {
     fn drop(&mut self) {
         let restored = catch_unwind(AssertUnwindSafe(|| {
+            self.resume_controller();
             for id in 1..=BROKERS {
                 self.resume_broker(id);
             }
@@ -113,12 +114,20 @@ impl Exclusive {
         self.signal(id, Signal::CONT);
     }
 
+    /// Freezes the controller: brokers go on with what they know.
+    pub fn pause_controller(&self) {
+        send_signal(&self.0.controller, Signal::STOP);
+    }
+
+    /// Thaws the controller.
+    pub fn resume_controller(&self) {
+        send_signal(&self.0.controller, Signal::CONT);
+    }
+
     fn signal(&self, id: usize, signal: Signal) {
-        let Some(server) = &self.0.brokers[id - 1] else {
-            return;
-        };
-        let pid = Pid::from_raw(server.pid().cast_signed()).expect("a process id");
-        kill_process(pid, signal).expect("signal a broker");
+        if let Some(server) = &self.0.brokers[id - 1] {
+            send_signal(server, signal);
+        }
     }
 
     fn launch_broker(&mut self, id: usize) {
@@ -136,7 +145,7 @@ pub struct Kafka {
     dir: PathBuf,
     ports: Vec<Ports>,
     brokers: Vec<Option<Server>>,
-    _controller: Server,
+    controller: Server,
 }
 
 impl Kafka {
@@ -245,7 +254,7 @@ impl Kafka {
             dir,
             ports,
             brokers: brokers.into_iter().map(Some).collect(),
-            _controller: controller,
+            controller,
         };
         kafka.wait_until_seen();
         kafka
@@ -296,6 +305,11 @@ impl Kafka {
             sleep(Duration::from_millis(50));
         }
     }
+}
+
+fn send_signal(server: &Server, signal: Signal) {
+    let pid = Pid::from_raw(server.pid().cast_signed()).expect("a process id");
+    kill_process(pid, signal).expect("signal a node");
 }
 
 /// How long the cluster may take for what a test waits for.

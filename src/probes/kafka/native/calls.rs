@@ -82,6 +82,48 @@ impl Admin {
         )
     }
 
+    /// Has the controller check, and not make, a topic, and tells what it said. Any answer shows that
+    /// it is there: brokers pass this on and answer nothing by themselves.
+    pub(in super::super) fn controller(
+        &self,
+        topic: &str,
+        work: &Work,
+    ) -> Result<Result<(), Refused>, Trouble> {
+        const BROKERS_DEFAULT: c_int = -1;
+        let names = Names::new([topic]);
+        let pointers = names.pointers();
+        self.call_one(
+            work,
+            // SAFETY: all are alive during the call, which copies the topic; where it cannot be told
+            // only to check, nothing is sent.
+            &|client, options, queue, _| unsafe {
+                let mut error = [0; 128];
+                let checked = sys::rd_kafka_AdminOptions_set_validate_only(
+                    options.cast_mut(),
+                    1,
+                    error.as_mut_ptr(),
+                    error.len(),
+                );
+                if checked as i32 != 0 {
+                    return;
+                }
+                let new = sys::rd_kafka_NewTopic_new(
+                    pointers[0],
+                    1,
+                    BROKERS_DEFAULT,
+                    error.as_mut_ptr(),
+                    error.len(),
+                );
+                if !new.is_null() {
+                    let mut list = [new];
+                    sys::rd_kafka_CreateTopics(client, list.as_mut_ptr(), 1, options, queue);
+                    sys::rd_kafka_NewTopic_destroy(new);
+                }
+            },
+            read::created,
+        )
+    }
+
     /// All topics that the client may see.
     pub(in super::super) fn all_topics(&self, work: &Work) -> Result<Vec<TopicView>, Trouble> {
         let mut metadata = null();

@@ -10,7 +10,8 @@ use super::values::{
     PartitionView, Place, Refused, TopicView,
 };
 use super::{
-    Event, rd_kafka_ConfigEntry_source, rd_kafka_ConfigResource_error, rd_kafka_error_code, text,
+    Event, rd_kafka_ConfigEntry_source, rd_kafka_ConfigResource_error, rd_kafka_error_code,
+    rd_kafka_topic_result_error, text,
 };
 
 /// The pointers of an array that librdkafka returned with its length.
@@ -97,6 +98,27 @@ pub(super) fn cluster(event: &Event) -> ClusterView {
             id: text(sys::rd_kafka_DescribeCluster_result_cluster_id(result)),
             controller: (!controller.is_null()).then(|| sys::rd_kafka_Node_id(controller)),
             nodes: items(nodes, count).into_iter().map(|it| node(it)).collect(),
+        }
+    }
+}
+
+pub(super) fn created(event: &Event) -> Result<(), Refused> {
+    // SAFETY: the event is alive; where it is of another kind, the result is null.
+    unsafe {
+        let result = sys::rd_kafka_event_CreateTopics_result(event.0);
+        let (mut count, mut list) = (0, std::ptr::null_mut());
+        if !result.is_null() {
+            list = sys::rd_kafka_CreateTopics_result_topics(result, &raw mut count);
+        }
+        let Some(topic) = items(list, count).into_iter().next() else {
+            return Err(explained(-1, "an empty answer"));
+        };
+        match rd_kafka_topic_result_error(topic) {
+            0 => Ok(()),
+            code => {
+                let said = text(sys::rd_kafka_topic_result_error_string(topic));
+                Err(explained(code, &said))
+            }
         }
     }
 }

@@ -29,6 +29,9 @@ pub(in super::super) mod code {
     use rdkafka::types::RDKafkaErrorCode as Code;
 
     pub(in super::super::super) const TIMED_OUT: i32 = Code::OperationTimedOut as i32;
+    /// A broker waited for another node in vain.
+    pub(in super::super::super) const BROKER_TIMED_OUT: i32 = Code::RequestTimedOut as i32;
+    pub(in super::super::super) const NOT_CONTROLLER: i32 = Code::NotController as i32;
     pub(in super::super::super) const UNKNOWN_TOPIC: i32 = Code::UnknownTopicOrPartition as i32;
     pub(in super::super::super) const TOPIC_DENIED: i32 = Code::TopicAuthorizationFailed as i32;
     pub(in super::super::super) const GROUP_DENIED: i32 = Code::GroupAuthorizationFailed as i32;

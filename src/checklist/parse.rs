@@ -1,0 +1,521 @@
+//! Markdown → headings, tables and task lists, each with the bytes where it stands. Nothing is
+//! normalised: who writes the document back keeps every byte that it does not mean to change.
+
+use std::ops::Range;
+
+use super::text::{plain, words};
+
+/// A document and what was found in it.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    pub(super) text: String,
+    pub(super) lines: Vec<Line>,
+    pub(super) headings: Vec<Heading>,
+    pub(super) tables: Vec<Table>,
+    pub(super) tasks: Vec<Task>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// A line that readers see: not within code or a comment.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// From 1.
+    pub(super) number: usize,
+    /// Its bytes, without the line break.
+    pub(super) span: Range<usize>,
+    /// Whether it is text: not a heading, a row or a task.
+    pub(super) is_text: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Heading {
+    pub(super) level: usize,
+    pub(super) title: String,
+    pub(super) line: usize,
+    /// The heading that it stands under.
+    pub(super) parent: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The heading that it stands under.
+    pub(super) heading: Option<usize>,
+    pub(super) header: Row,
+    /// Absent where a table has none, which is an error of the document.
+    pub(super) delimiter: Option<Row>,
+    pub(super) rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+pub(super) struct Row {
+    /// From 1.
+    pub(super) line: usize,
+    /// The bytes of each cell, with the spaces around its text.
+    pub(super) cells: Vec<Range<usize>>,
+    /// Where a further cell would begin: behind the last pipe, or behind the text.
+    pub(super) end: usize,
+    /// Whether it ends with a pipe.
+    pub(super) closed: bool,
+    /// Whether pipes within code were taken for text, which Markdown does not do.
+    pub(super) code_has_pipes: bool,
+}
+
+/// `- [x] title`.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) heading: Option<usize>,
+    pub(super) line: usize,
+    /// The one byte between the brackets.
+    pub(super) mark: Range<usize>,
+    pub(super) title: String,
+}
+
+/// Something that is not as Markdown wants it.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) code: &'static str,
+    pub(super) line: usize,
+    pub(super) text: String,
+}
+
+impl Row {
+    /// The text of a cell, without the spaces around it.
+    pub(super) fn cell<'t>(&self, text: &'t str, at: usize) -> Option<&'t str> {
+        self.cells.get(at).map(|cell| text[cell.clone()].trim())
+    }
+}
+
+/// Lines longer than this are split at every pipe.
+const MAX_LINE_BYTES: usize = 16 * 1024;
+
+/// Column titles under which a row's status stands.
+const STATUS: [&str; 14] = [
+    "状态",
+    "狀態",
+    "检查状态",
+    "完成状态",
+    "执行状态",
+    "验证状态",
+    "检查结果",
+    "status",
+    "state",
+    "check status",
+    "completion status",
+    "result",
+    "done",
+    "completed",
+];
+
+/// The column of the status: a table that has one is part of the checklist.
+pub(super) fn status_column(text: &str, header: &Row) -> Option<usize> {
+    header
+        .cells
+        .iter()
+        .position(|cell| STATUS.contains(&words(&text[cell.clone()]).as_str()))
+}
+
+/// Reads a document.
+pub(super) fn parse(text: String) -> Document {
+    let spans = split_lines(&text);
+    let mut scanner = Scanner {
+        text: &text,
+        spans: &spans,
+        at: 0,
+        document: Document::default(),
+        open: Vec::new(),
+        in_list: false,
+    };
+    scanner.run();
+    let mut document = scanner.document;
+    document.text = text;
+    document
+}
+
+/// The bytes of each line without its break: LF, CR LF or CR.
+fn split_lines(text: &str) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut spans = Vec::new();
+    let mut start = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    let mut at = start;
+    while at < bytes.len() {
+        let wide = match bytes[at] {
+            b'\r' if bytes.get(at + 1) == Some(&b'\n') => 2,
+            b'\n' | b'\r' => 1,
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        spans.push(start..at);
+        at += wide;
+        start = at;
+    }
+    if start < bytes.len() {
+        spans.push(start..bytes.len());
+    }
+    spans
+}
+
+struct Scanner<'t> {
+    text: &'t str,
+    spans: &'t [Range<usize>],
+    at: usize,
+    document: Document,
+    /// The headings above, outermost first.
+    open: Vec<usize>,
+    in_list: bool,
+}
+
+impl<'t> Scanner<'t> {
+    fn line(&self, at: usize) -> &'t str {
+        self.spans
+            .get(at)
+            .map_or("", |span| &self.text[span.clone()])
+    }
+
+    fn heading(&self) -> Option<usize> {
+        self.open.last().copied()
+    }
+
+    fn run(&mut self) {
+        while self.at < self.spans.len() {
+            let line = self.line(self.at);
+            let content = line.trim_start_matches([' ', '\t']);
+            let indent = line.len() - content.len();
+            if let Some(fence) = Fence::open(content) {
+                self.skip(1, "unclosed-code", |line| fence.closes(line));
+                self.in_list = false;
+            } else if indent < 4 && content.starts_with("<!--") {
+                // The same line may close it.
+                self.skip(0, "unclosed-comment", |line| line.contains("-->"));
+            } else if self.is_code(line) {
+                self.at += 1;
+            } else if !self.heading_here(content) && !self.table_here() && !self.task_here() {
+                self.text_here(content);
+            }
+        }
+    }
+
+    /// Goes behind the line that ends what begins here. What does not end hides the rest of the
+    /// document, and that must not go unseen.
+    fn skip(&mut self, offset: usize, code: &'static str, ends: impl Fn(&str) -> bool) {
+        let begin = self.at;
+        let last = (begin + offset..self.spans.len()).find(|at| ends(self.line(*at)));
+        if last.is_none() {
+            self.document.problems.push(Problem {
+                code,
+                line: begin + 1,
+                text: "it is never closed: nothing after it is read".to_owned(),
+            });
+        }
+        self.at = last.map_or(self.spans.len(), |last| last + 1);
+    }
+
+    /// Four spaces begin code, but not within a list.
+    fn is_code(&self, line: &str) -> bool {
+        (line.starts_with("    ") || line.starts_with('\t')) && !self.in_list
+    }
+
+    fn heading_here(&mut self, content: &str) -> bool {
+        if let Some((level, title)) = atx_heading(content) {
+            self.add_heading(level, title, 1);
+            return true;
+        }
+        let is_text = !content.is_empty() && !content.contains('|') && task(content).is_none();
+        let level = if is_text && !content.starts_with(['-', '*', '+', '>', '=']) {
+            underline(self.line(self.at + 1))
+        } else {
+            None
+        };
+        if let Some(level) = level {
+            self.add_heading(level, content, 2);
+        }
+        level.is_some()
+    }
+
+    fn add_heading(&mut self, level: usize, title: &str, lines: usize) {
+        let headings = &mut self.document.headings;
+        self.open.retain(|open| headings[*open].level < level);
+        headings.push(Heading {
+            level,
+            title: plain(title),
+            line: self.at + 1,
+            parent: self.open.last().copied(),
+        });
+        self.open.push(headings.len() - 1);
+        self.see(false);
+        self.at += lines;
+        self.in_list = false;
+    }
+
+    /// Readers see this line.
+    fn see(&mut self, is_text: bool) {
+        self.document.lines.push(Line {
+            number: self.at + 1,
+            span: self.spans[self.at].clone(),
+            is_text,
+        });
+    }
+
+    fn table_here(&mut self) -> bool {
+        let line = self.line(self.at);
+        if !has_pipe(line) || task(line.trim_start()).is_some() {
+            return false;
+        }
+        let header = self.row(self.at);
+        let under = self.line(self.at + 1);
+        let delimiter = (has_dashes_only(under) && self.at + 1 < self.spans.len())
+            .then(|| self.row(self.at + 1));
+        let known = status_column(self.text, &header).is_some();
+        match &delimiter {
+            Some(delimiter) if delimiter.cells.len() == header.cells.len() => {}
+            Some(delimiter) => {
+                self.broken(format!(
+                    "the line of dashes has {} columns, the line above it {}: this is no table in Markdown",
+                    delimiter.cells.len(),
+                    header.cells.len()
+                ));
+            }
+            None if known && has_pipe(under) => self.broken(
+                "there is no line of dashes under the titles: this is no table in Markdown".into(),
+            ),
+            None => return false,
+        }
+        let mut table = Table {
+            heading: self.heading(),
+            header,
+            delimiter,
+            rows: Vec::new(),
+        };
+        for _ in 0..=usize::from(table.delimiter.is_some()) {
+            self.see(false);
+            self.at += 1;
+        }
+        while self.at < self.spans.len() && self.is_row() {
+            let mut row = self.row(self.at);
+            // Looking for the end of each piece of code takes its time in a line that is not for people.
+            let is_short = self.line(self.at).len() <= MAX_LINE_BYTES;
+            if row.cells.len() > table.header.cells.len() && is_short {
+                // A pipe within code splits a cell, and hardly anybody means it to.
+                let joined = self.split(self.at, pipes_outside_code(self.line(self.at)));
+                if joined.cells.len() <= table.header.cells.len() {
+                    row = Row {
+                        code_has_pipes: true,
+                        ..joined
+                    };
+                }
+            }
+            table.rows.push(row);
+            self.see(false);
+            self.at += 1;
+        }
+        self.document.tables.push(table);
+        self.in_list = false;
+        true
+    }
+
+    fn broken(&mut self, text: String) {
+        self.document.problems.push(Problem {
+            code: "broken-table",
+            line: self.at + 1,
+            text,
+        });
+    }
+
+    fn is_row(&self) -> bool {
+        let line = self.line(self.at);
+        let content = line.trim_start();
+        has_pipe(line)
+            && line.len() - content.len() < 4
+            && atx_heading(content).is_none()
+            && task(content).is_none()
+            && !content.starts_with("```")
+            && !content.starts_with("~~~")
+    }
+
+    /// The cells of a line: what stands between pipes that no backslash escapes.
+    fn row(&self, at: usize) -> Row {
+        self.split(at, pipes(self.line(at)).collect())
+    }
+
+    fn split(&self, at: usize, pipes: Vec<usize>) -> Row {
+        let span = self.spans[at].clone();
+        let line = &self.text[span.clone()];
+        let end = span.start + line.trim_end().len();
+        let mut pipes: Vec<usize> = pipes.iter().map(|pipe| span.start + pipe).collect();
+        let start = span.start + (line.len() - line.trim_start().len());
+        let mut from = start;
+        if pipes.first() == Some(&start) {
+            pipes.remove(0);
+            from = start + 1;
+        }
+        let mut cells = Vec::with_capacity(pipes.len());
+        for pipe in &pipes {
+            cells.push(from..*pipe);
+            from = pipe + 1;
+        }
+        let closed = from == end && !cells.is_empty();
+        if !closed {
+            cells.push(from..end.max(from));
+        }
+        Row {
+            line: at + 1,
+            cells,
+            end: end.max(from),
+            closed,
+            code_has_pipes: false,
+        }
+    }
+
+    fn task_here(&mut self) -> bool {
+        let span = self.spans[self.at].clone();
+        let line = self.line(self.at);
+        let content = line.trim_start();
+        let Some((mark, title)) = task(content) else {
+            return false;
+        };
+        let mark = span.start + (line.len() - content.len()) + mark;
+        self.document.tasks.push(Task {
+            heading: self.heading(),
+            line: self.at + 1,
+            mark: mark..mark + 1,
+            title: plain(title),
+        });
+        self.see(false);
+        self.at += 1;
+        self.in_list = true;
+        true
+    }
+
+    fn text_here(&mut self, content: &str) {
+        if !content.is_empty() {
+            let indented = self.line(self.at).starts_with([' ', '\t']);
+            self.in_list = list_marker(content).is_some() || (self.in_list && indented);
+            self.see(true);
+        }
+        self.at += 1;
+    }
+}
+
+/// Where code begins.
+struct Fence {
+    mark: char,
+    length: usize,
+}
+
+impl Fence {
+    fn open(content: &str) -> Option<Self> {
+        let mark = content.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+        let length = content.len() - content.trim_start_matches(mark).len();
+        let info = &content[length..];
+        (length >= 3 && !(mark == '`' && info.contains('`'))).then_some(Self { mark, length })
+    }
+
+    fn closes(&self, line: &str) -> bool {
+        let line = line.trim();
+        line.len() >= self.length && line.chars().all(|c| c == self.mark)
+    }
+}
+
+/// `## Title ##` → level and title.
+fn atx_heading(content: &str) -> Option<(usize, &str)> {
+    let rest = content.trim_start_matches('#');
+    let level = content.len() - rest.len();
+    if !(1..=6).contains(&level) || !(rest.is_empty() || rest.starts_with([' ', '\t', '\u{3000}']))
+    {
+        return None;
+    }
+    let title = rest.trim();
+    let bare = title.trim_end_matches('#');
+    // Hashes that close a heading stand apart from it.
+    let closed = bare.len() < title.len() && (bare.is_empty() || bare.ends_with([' ', '\t']));
+    Some((level, if closed { bare.trim_end() } else { title }))
+}
+
+/// A line of `=` or `-` makes a heading of the line above.
+fn underline(line: &str) -> Option<usize> {
+    let line = line.trim();
+    match line.chars().next()? {
+        '=' if line.chars().all(|c| c == '=') => Some(1),
+        '-' if line.chars().all(|c| c == '-') => Some(2),
+        _ => None,
+    }
+}
+
+/// What follows the marker of a list's entry.
+fn list_marker(content: &str) -> Option<&str> {
+    let rest = content.strip_prefix(['-', '*', '+']).or_else(|| {
+        let digits = content.bytes().take_while(u8::is_ascii_digit).count();
+        let rest = &content[digits..];
+        (1..=9)
+            .contains(&digits)
+            .then(|| rest.strip_prefix(['.', ')']))
+            .flatten()
+    })?;
+    rest.starts_with([' ', '\t']).then_some(rest)
+}
+
+/// `- [x] title` → where the mark stands, and the title.
+fn task(content: &str) -> Option<(usize, &str)> {
+    let rest = list_marker(content)?.trim_start();
+    let mark = content.len() - rest.len() + 1;
+    let title = ["[ ]", "[x]", "[X]"]
+        .iter()
+        .find_map(|mark| rest.strip_prefix(mark))?;
+    (title.is_empty() || title.starts_with([' ', '\t', '\u{3000}'])).then(|| (mark, title.trim()))
+}
+
+/// Where the pipes of a line stand that no backslash escapes.
+fn pipes(line: &str) -> impl Iterator<Item = usize> + '_ {
+    let bytes = line.as_bytes();
+    let mut escaped = false;
+    (0..bytes.len()).filter(move |at| {
+        let was = escaped;
+        escaped = bytes[*at] == b'\\' && !was;
+        bytes[*at] == b'|' && !was
+    })
+}
+
+/// The same, without those within code.
+fn pipes_outside_code(line: &str) -> Vec<usize> {
+    let mut code: Vec<Range<usize>> = Vec::new();
+    let mut from = 0;
+    while let Some(begin) = line[from..].find('`').map(|at| from + at) {
+        let ticks = run_of_ticks(&line[begin..]);
+        let mut at = begin + ticks;
+        from = at;
+        while let Some(next) = line[at..].find('`').map(|next| at + next) {
+            let closing = run_of_ticks(&line[next..]);
+            at = next + closing;
+            if closing == ticks {
+                code.push(begin..at);
+                from = at;
+                break;
+            }
+        }
+    }
+    pipes(line)
+        .filter(|pipe| !code.iter().any(|code| code.contains(pipe)))
+        .collect()
+}
+
+fn run_of_ticks(text: &str) -> usize {
+    text.bytes().take_while(|byte| *byte == b'`').count()
+}
+
+fn has_pipe(line: &str) -> bool {
+    pipes(line).next().is_some()
+}
+
+/// Whether a line is `|---|:-:|`.
+fn has_dashes_only(line: &str) -> bool {
+    let line = line.trim();
+    line.contains('-')
+        && line.contains('|')
+        && line.trim_matches('|').split('|').all(|cell| {
+            let cell = cell.trim();
+            let cell = cell.strip_prefix(':').unwrap_or(cell);
+            let cell = cell.strip_suffix(':').unwrap_or(cell);
+            !cell.is_empty() && cell.chars().all(|c| c == '-')
+        })
+}

@@ -1,0 +1,401 @@
+//! Results → the document: status cells and boxes are rewritten, derived columns appended. Every other
+//! byte stays as it is, and the same evidence twice gives the same document.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::claims::ClaimStatus;
+use super::language::Language;
+use super::parse::{Row as Line, Table};
+use super::rows::{Columns, Place, has_too_many_cells};
+use super::text::words;
+use super::{Checklist, Row, lock};
+use crate::judge::Status;
+use crate::verdict::{Basis, ItemReport, Verdict};
+
+/// What is written: the document, and its lock.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Regenerated {
+    /// The document.
+    pub text: String,
+    /// Where its lock belongs.
+    pub lock_path: PathBuf,
+    /// Its lock.
+    pub lock: String,
+}
+
+/// What to do with cells that differ from run to run: times, and the hashes of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volatile {
+    /// Write them anew.
+    Renew,
+    /// Keep those that are there: whether a document is out of date is a matter of its statuses.
+    Keep,
+}
+
+/// How many columns are appended.
+const DERIVED: usize = 4;
+/// The appended columns that differ from run to run: evidence, and when it was observed.
+const VOLATILE: [usize; 2] = [1, 2];
+/// Stands where there is nothing to say: an empty cell at the end of a row could be taken for none.
+const NOTHING: &str = "—";
+
+fn titles(language: Language) -> [&'static str; DERIVED] {
+    match language {
+        Language::En => ["Derived status", "Evidence", "Observed at", "Difference"],
+        Language::Zh => ["推导状态", "证据", "观测时间", "差异"],
+    }
+}
+
+impl Checklist {
+    /// The document as the verdict has it, to be written to `path`.
+    ///
+    /// # Errors
+    /// A lock that cannot be written as JSON; there is none.
+    pub fn regenerate(
+        &self,
+        verdict: &Verdict,
+        path: &Path,
+        language: Option<Language>,
+        volatile: Volatile,
+    ) -> Result<Regenerated, serde_json::Error> {
+        let items: HashMap<&str, &ItemReport> = verdict
+            .items
+            .iter()
+            .map(|item| (item.id.as_str(), item))
+            .collect();
+        let mut codes: HashMap<&str, Vec<&str>> = HashMap::new();
+        for finding in &verdict.findings {
+            if let Some(item) = &finding.item {
+                codes.entry(item).or_default().push(&finding.code);
+            }
+        }
+        let mut writer = Writer {
+            text: &self.document.text,
+            language: language.unwrap_or_else(|| Language::of(&self.document.text)),
+            volatile,
+            edits: Vec::new(),
+            generated: HashMap::new(),
+        };
+        let mut layouts: HashMap<usize, Layout> = HashMap::new();
+        for row in &self.rows {
+            let Some(item) = items.get(row.id.as_str()) else {
+                continue;
+            };
+            let codes = codes.get(row.id.as_str()).map_or(&[][..], Vec::as_slice);
+            match row.place {
+                Place::Box { task } if !item.unmapped => {
+                    writer.tick(row, self.document.tasks[task].mark.clone(), item);
+                }
+                Place::Box { .. } => {}
+                Place::Cell { table, row: at } => {
+                    let table_at = &self.document.tables[table];
+                    let layout = *layouts
+                        .entry(table)
+                        .or_insert_with(|| writer.head(table_at));
+                    let line = &table_at.rows[at];
+                    if !has_too_many_cells(writer.text, &table_at.header, line) {
+                        writer.row(row, line, layout, item, codes);
+                    }
+                }
+            }
+        }
+        let generated = std::mem::take(&mut writer.generated);
+        let next = self.next_lock(|row| generated.get(&row.id).cloned());
+        Ok(Regenerated {
+            text: writer.apply(),
+            lock_path: lock::path_of(path),
+            lock: next.to_text()?,
+        })
+    }
+}
+
+/// Where the columns of a table are.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    status: usize,
+    /// The first of the derived columns.
+    derived: usize,
+    /// How many columns there are now.
+    width: usize,
+}
+
+struct Writer<'d> {
+    text: &'d str,
+    language: Language,
+    volatile: Volatile,
+    edits: Vec<(Range<usize>, String)>,
+    /// By the id of the row.
+    generated: HashMap<String, String>,
+}
+
+impl Writer<'_> {
+    /// Writes the titles of the derived columns, and tells where the columns are.
+    fn head(&mut self, table: &Table) -> Layout {
+        let width = table.header.cells.len();
+        let status = Columns::of(self.text, &table.header).map_or(0, |columns| columns.status);
+        let there = derived_columns(self.text, &table.header);
+        let layout = Layout {
+            status,
+            derived: there.unwrap_or(width),
+            width,
+        };
+        let titles = titles(self.language);
+        if let Some(at) = there {
+            for (cell, title) in table.header.cells[at..].iter().zip(titles) {
+                self.set(cell.clone(), title);
+            }
+        } else {
+            self.append(&table.header, &titles.map(str::to_owned));
+            if let Some(delimiter) = &table.delimiter {
+                self.append(delimiter, &[const { "---" }; DERIVED].map(str::to_owned));
+            }
+        }
+        layout
+    }
+
+    fn row(&mut self, row: &Row, line: &Line, layout: Layout, item: &ItemReport, codes: &[&str]) {
+        let has = line.cells.len();
+        let status = status_text(self.language, item);
+        let mut cells: Vec<(usize, String)> = vec![(layout.status, status.clone())];
+        let derived = self.derived(row, item, codes);
+        for (offset, cell) in derived.into_iter().enumerate() {
+            let at = layout.derived + offset;
+            let keep = self.volatile == Volatile::Keep && VOLATILE.contains(&offset);
+            if !(keep && at < has) {
+                cells.push((at, cell));
+            }
+        }
+        let mut appended = Vec::new();
+        for at in 0..layout.width.max(layout.derived + DERIVED) {
+            let wanted = cells.iter().find(|(column, _)| *column == at);
+            match (wanted, line.cells.get(at)) {
+                (Some((_, wanted)), Some(cell)) => self.set(cell.clone(), wanted),
+                (Some((_, wanted)), None) => appended.push(wanted.clone()),
+                (None, Some(_)) => {}
+                // What follows is never empty, so that this cell is not the last.
+                (None, None) => appended.push(String::new()),
+            }
+        }
+        self.append(line, &appended);
+        self.generated.insert(row.id.clone(), status);
+    }
+
+    fn tick(&mut self, row: &Row, mark: Range<usize>, item: &ItemReport) {
+        let ticked = item.result == Status::Pass;
+        let is_ticked = !self.text[mark.clone()].trim().is_empty();
+        if ticked != is_ticked {
+            let new = if ticked { "x" } else { " " };
+            self.edits.push((mark, new.to_owned()));
+        }
+        let generated = if ticked { "x" } else { "" };
+        self.generated.insert(row.id.clone(), generated.to_owned());
+    }
+
+    /// The derived cells of a row.
+    fn derived(&self, row: &Row, item: &ItemReport, codes: &[&str]) -> [String; DERIVED] {
+        let language = self.language;
+        let how = if item.unmapped {
+            language.pick("unmapped", "未映射").to_owned()
+        } else {
+            format!(
+                "{} · {}",
+                language.basis(item.basis),
+                language.freshness(item.freshness)
+            )
+        };
+        let observed_at = item.observed_at.map_or_else(
+            || NOTHING.to_owned(),
+            |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        );
+        [
+            format!("{} · {how}", language.status(item.result)),
+            escape(&evidence(item)),
+            observed_at,
+            self.difference(row, item, codes),
+        ]
+    }
+
+    fn difference(&self, row: &Row, item: &ItemReport, codes: &[&str]) -> String {
+        let agree = matches!(
+            (row.claim.status, item.result),
+            (ClaimStatus::Pass, Status::Pass)
+                | (ClaimStatus::Warn, Status::Warn)
+                | (ClaimStatus::Pending, Status::Unknown | Status::Fail)
+        );
+        let claimed = match row.claim.status {
+            ClaimStatus::Pass => self.language.pick("pass", "通过"),
+            ClaimStatus::Warn => self.language.pick("warn", "警告"),
+            ClaimStatus::Pending => self.language.pick("pending", "待定"),
+        };
+        let derived = self.language.status(item.result);
+        let mut parts: Vec<String> = Vec::new();
+        if !agree {
+            parts.push(match self.language {
+                Language::En => format!("claimed {claimed}, derived {derived}"),
+                Language::Zh => format!("声称{claimed}，推导{derived}"),
+            });
+        }
+        let shown = codes.iter().filter(|code| CONTRADICTIONS.contains(code));
+        parts.extend(shown.map(|code| (*code).to_owned()));
+        if parts.is_empty() {
+            NOTHING.to_owned()
+        } else {
+            parts.join("; ")
+        }
+    }
+
+    /// Writes a cell and keeps the spaces around it.
+    fn set(&mut self, cell: Range<usize>, new: &str) {
+        let raw = &self.text[cell.clone()];
+        let old = raw.trim();
+        if old == new {
+            return;
+        }
+        if old.is_empty() {
+            self.edits.push((cell, format!(" {new} ")));
+            return;
+        }
+        let start = cell.start + (raw.len() - raw.trim_start().len());
+        self.edits.push((start..start + old.len(), new.to_owned()));
+    }
+
+    fn append(&mut self, line: &Line, cells: &[String]) {
+        if cells.is_empty() {
+            return;
+        }
+        let more: String = cells
+            .iter()
+            .map(|cell| {
+                if line.closed {
+                    format!(" {cell} |")
+                } else {
+                    format!(" | {cell}")
+                }
+            })
+            .collect();
+        self.edits.push((line.end..line.end, more));
+    }
+
+    fn apply(mut self) -> String {
+        // Stable: what is appended to a line comes after a change of its last cell.
+        self.edits.sort_by_key(|(range, _)| range.start);
+        let mut out = String::with_capacity(self.text.len() * 2);
+        let mut from = 0;
+        for (range, new) in &self.edits {
+            out.push_str(&self.text[from..range.start]);
+            out.push_str(new);
+            from = range.end;
+        }
+        out.push_str(&self.text[from..]);
+        out
+    }
+}
+
+/// The codes that a row's difference names.
+const CONTRADICTIONS: [&str; 5] = [
+    "claimed-pass-failing",
+    "claimed-pass-unsupported",
+    "claimed-warn-passing",
+    "aliases-disagree",
+    "prerequisite-unmet",
+];
+
+/// Where the derived columns begin, in a table that has them.
+pub(super) fn derived_columns(text: &str, header: &Line) -> Option<usize> {
+    let names: Vec<String> = header
+        .cells
+        .iter()
+        .map(|cell| words(&text[cell.clone()]))
+        .collect();
+    [Language::Zh, Language::En]
+        .into_iter()
+        .find_map(|language| {
+            let wanted = titles(language).map(str::to_lowercase);
+            let last = names.len().checked_sub(DERIVED)?;
+            (names[last..] == wanted).then_some(last)
+        })
+}
+
+/// Whether a cell holds what this program writes as a derived status.
+pub(super) fn is_derived_status(cell: &str) -> bool {
+    [Language::Zh, Language::En].into_iter().any(|language| {
+        Status::ALL.into_iter().any(|status| {
+            cell.strip_prefix(language.status(status))
+                .is_some_and(|rest| rest.starts_with(" · "))
+        })
+    })
+}
+
+fn status_text(language: Language, item: &ItemReport) -> String {
+    let word = language.status(item.result);
+    if item.basis == Basis::Waived {
+        return match language {
+            Language::En => format!("⚠️ waived ({word})"),
+            Language::Zh => format!("⚠️ 豁免（{word}）"),
+        };
+    }
+    let sign = match item.result {
+        Status::Pass => "✅",
+        Status::Warn => "⚠️",
+        Status::Fail => "❌",
+        Status::Unknown => "❓",
+        Status::Na => "➖",
+    };
+    format!("{sign} {word}")
+}
+
+/// What the result rests on, and why it is not better.
+fn evidence(item: &ItemReport) -> String {
+    const MOST: usize = 6;
+    const DIGITS: usize = 12;
+    let mut parts: Vec<String> = item
+        .evidence
+        .iter()
+        .take(MOST)
+        .map(|reference| match reference.split_once("@sha256:") {
+            Some((probe, hash)) => format!("{probe}@{}", &hash[..hash.len().min(DIGITS)]),
+            None => reference.clone(),
+        })
+        .collect();
+    if item.evidence.len() > MOST {
+        parts.push(format!("+{}", item.evidence.len() - MOST));
+    }
+    let references = parts.join(", ");
+    match (references.is_empty(), item.reason.is_empty()) {
+        (true, true) => NOTHING.to_owned(),
+        (false, true) => references,
+        (true, false) => item.reason.clone(),
+        (false, false) => format!("{references}: {}", item.reason),
+    }
+}
+
+/// Text from a target, as a cell that says just that: no markup, no further cells or lines.
+fn escape(text: &str) -> String {
+    const MOST: usize = 240;
+    let mut out = String::with_capacity(text.len());
+    for (count, c) in text.chars().enumerate() {
+        if count == MOST {
+            out.push('…');
+            break;
+        }
+        match c {
+            '|' | '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '~' | '!' | '&' | '$' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                out.push('\u{fffd}');
+            }
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    if out.is_empty() {
+        NOTHING.to_owned()
+    } else {
+        out
+    }
+}
