@@ -16,6 +16,7 @@ fn pair() -> (Postgres, Postgres) {
     let primary = Postgres::start(&Setup::default());
     let standby = primary.standby("standby1", "");
     primary.wait_for("select state from pg_stat_replication", "streaming");
+    primary.wait_for(CAUGHT_UP, "t");
     (primary, standby)
 }
 

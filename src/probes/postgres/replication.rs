@@ -216,8 +216,15 @@ fn list<T>(
 }
 
 fn standby(row: &Row) -> Result<Standby, Unknown> {
-    let stores_only = row.get::<i64>("sent")?.is_some() && row.get::<i64>("replay")?.is_none();
-    let stage = |column| row.granted::<i64>(column, NEEDS_MONITOR);
+    let sent = row.get::<i64>("sent")?.is_some();
+    let stores_only = row.get::<i64>("write")?.is_some() && row.get::<i64>("replay")?.is_none();
+    let stage = |column| {
+        if sent {
+            row.or_unknown(column, UnknownWhy::NotObserved, "it has not replied yet")
+        } else {
+            row.granted::<i64>(column, NEEDS_MONITOR)
+        }
+    };
     let replay = if stores_only {
         Observed::unknown(UnknownWhy::NotApplicable, "it stores WAL and replays none")
     } else {
