@@ -59,7 +59,7 @@ impl ProbeKind for Kafka {
     const INFO: KindInfo = KindInfo {
         name: "kafka",
         summary: "brokers, topics, consumer groups and their lag, schema registry, and who is let in",
-        privileges: "Describe and DescribeConfigs on all topics, Describe on the declared groups; Describe on the cluster lists all groups; Read on topics whose last record is decoded; Create, DescribeConfigs, Read and Write on the canary's topic",
+        privileges: "Describe and DescribeConfigs on all topics, Describe on the declared groups; Describe on the cluster lists all groups; Read on topics whose last record is decoded; Describe, Create, Read and Write on the canary's topic `probe-canary`",
         effect: Effect::Write,
         side_effects: "opens connections to every broker; has the controller check, and not make, a topic; joins no group and commits nothing; writes a canary to a topic of its own where `allow_writes` is set",
         example: "brokers = [\"127.0.0.1:9092\"]\nexpect_brokers = 3\n",
@@ -96,11 +96,18 @@ impl ProbeKind for Kafka {
     }
 
     fn descriptors(&self) -> usize {
-        let registry = match self.registry {
-            Some(_) => crate::net::api::DESCRIPTORS,
-            None => 0,
+        let (api, readers) = match &self.registry {
+            Some(registry) => (crate::net::api::DESCRIPTORS, registry.clients()),
+            None => (0, 0),
         };
-        registry + DESCRIPTORS_PER_CLIENT + DESCRIPTORS_PER_BROKER * self.config.brokers.len()
+        let canary = if self.config.allow_writes {
+            canary::CLIENTS
+        } else {
+            0
+        };
+        let clients = 1 + readers + canary + controls::clients(&self.config);
+        let brokers = self.config.brokers.len();
+        api + clients * (DESCRIPTORS_PER_CLIENT + DESCRIPTORS_PER_BROKER * brokers)
     }
 
     fn extra_time(&self) -> Duration {

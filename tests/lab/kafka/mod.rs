@@ -14,14 +14,13 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::metadata::Metadata;
+use rdkafka::metadata::{Metadata, MetadataBroker, MetadataTopic};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::certs::{Authority, Leaf};
 use super::process::{Server, free_port};
 
 pub use acl::{Operation, Resource};
-pub use client::Member;
 use node::Ports;
 pub use node::{fetched, java};
 
@@ -275,11 +274,7 @@ impl Kafka {
             return;
         }
         self.wait("list exactly the live brokers", |metadata| {
-            let mut seen: Vec<i32> = metadata
-                .brokers()
-                .iter()
-                .map(|broker| broker.id())
-                .collect();
+            let mut seen: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
             seen.sort_unstable();
             seen == live
         });
@@ -290,7 +285,7 @@ impl Kafka {
         self.wait_until_seen();
         let live = self.live();
         self.wait("have their replicas in sync", |metadata| {
-            let mut partitions = (metadata.topics().iter()).flat_map(|topic| topic.partitions());
+            let mut partitions = (metadata.topics().iter()).flat_map(MetadataTopic::partitions);
             partitions.all(|one| {
                 let mut due = (one.replicas().iter()).filter(|id| live.contains(id));
                 due.all(|id| one.isr().contains(id))
