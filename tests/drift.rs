@@ -65,6 +65,9 @@ fn help_manual_and_completions() {
         &["schema", "--help"],
         &["init", "--help"],
         &["replay", "--help"],
+        &["checklist", "--help"],
+        &["checklist", "read", "--help"],
+        &["checklist", "lock", "--help"],
         &["completions", "--help"],
         &["man", "--help"],
     ] {

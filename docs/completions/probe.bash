@@ -19,6 +19,9 @@ _probe() {
             probe,check)
                 cmd="probe__subcmd__check"
                 ;;
+            probe,checklist)
+                cmd="probe__subcmd__checklist"
+                ;;
             probe,completions)
                 cmd="probe__subcmd__completions"
                 ;;
@@ -43,8 +46,29 @@ _probe() {
             probe,schema)
                 cmd="probe__subcmd__schema"
                 ;;
+            probe__subcmd__checklist,help)
+                cmd="probe__subcmd__checklist__subcmd__help"
+                ;;
+            probe__subcmd__checklist,lock)
+                cmd="probe__subcmd__checklist__subcmd__lock"
+                ;;
+            probe__subcmd__checklist,read)
+                cmd="probe__subcmd__checklist__subcmd__read"
+                ;;
+            probe__subcmd__checklist__subcmd__help,help)
+                cmd="probe__subcmd__checklist__subcmd__help__subcmd__help"
+                ;;
+            probe__subcmd__checklist__subcmd__help,lock)
+                cmd="probe__subcmd__checklist__subcmd__help__subcmd__lock"
+                ;;
+            probe__subcmd__checklist__subcmd__help,read)
+                cmd="probe__subcmd__checklist__subcmd__help__subcmd__read"
+                ;;
             probe__subcmd__help,check)
                 cmd="probe__subcmd__help__subcmd__check"
+                ;;
+            probe__subcmd__help,checklist)
+                cmd="probe__subcmd__help__subcmd__checklist"
                 ;;
             probe__subcmd__help,completions)
                 cmd="probe__subcmd__help__subcmd__completions"
@@ -70,6 +94,12 @@ _probe() {
             probe__subcmd__help,schema)
                 cmd="probe__subcmd__help__subcmd__schema"
                 ;;
+            probe__subcmd__help__subcmd__checklist,lock)
+                cmd="probe__subcmd__help__subcmd__checklist__subcmd__lock"
+                ;;
+            probe__subcmd__help__subcmd__checklist,read)
+                cmd="probe__subcmd__help__subcmd__checklist__subcmd__read"
+                ;;
             *)
                 ;;
         esac
@@ -77,7 +107,7 @@ _probe() {
 
     case "${cmd}" in
         probe)
-            opts="-c -v -h -V --config --verbose --once --select --gate --deadline --fail-on-warn --exit-map --format --output --help --version check explain kinds schema init replay completions man help"
+            opts="-c -v -h -V --config --verbose --once --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --help --version check explain kinds schema init replay checklist completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -108,11 +138,19 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown" -- "${cur}"))
                     return 0
                     ;;
                 --output)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --checklist)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lang)
+                    COMPREPLY=($(compgen -W "zh en" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -129,6 +167,132 @@ _probe() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__checklist)
+            opts="-c -v -h --config --verbose --help read lock help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__checklist__subcmd__help)
+            opts="read lock help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__checklist__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__checklist__subcmd__help__subcmd__lock)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__checklist__subcmd__help__subcmd__read)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__checklist__subcmd__lock)
+            opts="-c -v -h --config --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__checklist__subcmd__read)
+            opts="-c -v -h --format --config --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "json table" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -189,7 +353,7 @@ _probe() {
             return 0
             ;;
         probe__subcmd__help)
-            opts="check explain kinds schema init replay completions man help"
+            opts="check explain kinds schema init replay checklist completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -205,6 +369,48 @@ _probe() {
         probe__subcmd__help__subcmd__check)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__help__subcmd__checklist)
+            opts="read lock"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__help__subcmd__checklist__subcmd__lock)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__help__subcmd__checklist__subcmd__read)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -395,7 +601,7 @@ _probe() {
             return 0
             ;;
         probe__subcmd__replay)
-            opts="-c -v -h --select --gate --deadline --fail-on-warn --exit-map --format --output --config --verbose --help"
+            opts="-c -v -h --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -418,11 +624,19 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown" -- "${cur}"))
                     return 0
                     ;;
                 --output)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --checklist)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lang)
+                    COMPREPLY=($(compgen -W "zh en" -- "${cur}"))
                     return 0
                     ;;
                 --config)

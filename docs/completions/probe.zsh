@@ -23,12 +23,17 @@ _probe() {
 '--exit-map=[Use the exit codes of another tool]:MAP:((probe\:"0 pass or warn, 1 fail, 2 usage, 3 unknown, 4 warn with --fail-on-warn"
 nagios\:"0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)"))' \
 '--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"\`probe.verdict/v1\`"
-table\:"For people"))' \
+table\:"For people"
+markdown\:"The checklist, written anew"))' \
 '*--output=[Also write the verdict to a file. Repeatable]:FORMAT=FILE:_default' \
+'--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
+'--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
+en\:"English"))' \
 '*-v[Say more on stderr; twice for details]' \
 '*--verbose[Say more on stderr; twice for details]' \
 '--once[Run every probe once, print the verdict, exit with the gate'\''s code]' \
 '--fail-on-warn[Exit with 4 when the gate only warns]' \
+'--check[Write no Markdown, and exit with 1 when the checklist (or the file that \`--output markdown=\` names) is out of date]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '-V[Print version]' \
@@ -103,17 +108,96 @@ _arguments "${_arguments_options[@]}" : \
 '--exit-map=[Use the exit codes of another tool]:MAP:((probe\:"0 pass or warn, 1 fail, 2 usage, 3 unknown, 4 warn with --fail-on-warn"
 nagios\:"0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)"))' \
 '--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"\`probe.verdict/v1\`"
-table\:"For people"))' \
+table\:"For people"
+markdown\:"The checklist, written anew"))' \
 '*--output=[Also write the verdict to a file. Repeatable]:FORMAT=FILE:_default' \
+'--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
+'--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
+en\:"English"))' \
 '-c+[The configuration]:FILE:_files' \
 '--config=[The configuration]:FILE:_files' \
 '--fail-on-warn[Exit with 4 when the gate only warns]' \
+'--check[Write no Markdown, and exit with 1 when the checklist (or the file that \`--output markdown=\` names) is out of date]' \
 '*-v[Say more on stderr; twice for details]' \
 '*--verbose[Say more on stderr; twice for details]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':evidence -- A verdict, as `--format json` wrote it:_files' \
 && ret=0
+;;
+(checklist)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_probe__subcmd__checklist_commands" \
+"*::: :->checklist" \
+&& ret=0
+
+    case $state in
+    (checklist)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:probe-checklist-command-$line[1]:"
+        case $line[1] in
+            (read)
+_arguments "${_arguments_options[@]}" : \
+'--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"For programs"
+table\:"For people"))' \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':file -- The document:_files' \
+&& ret=0
+;;
+(lock)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':file -- The document:_files' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_probe__subcmd__checklist__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:probe-checklist-help-command-$line[1]:"
+        case $line[1] in
+            (read)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(lock)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
 ;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
@@ -172,6 +256,30 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(checklist)
+_arguments "${_arguments_options[@]}" : \
+":: :_probe__subcmd__help__subcmd__checklist_commands" \
+"*::: :->checklist" \
+&& ret=0
+
+    case $state in
+    (checklist)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:probe-help-checklist-command-$line[1]:"
+        case $line[1] in
+            (read)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(lock)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -202,6 +310,7 @@ _probe_commands() {
 'schema:Print a JSON Schema' \
 'init:Print a commented starter configuration for what the environment suggests' \
 'replay:Judge stored evidence again, without any connection' \
+'checklist:Read a checklist in Markdown, or freeze who its rows are' \
 'completions:Print shell completions' \
 'man:Print the manual page' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -212,6 +321,49 @@ _probe_commands() {
 _probe__subcmd__check_commands() {
     local commands; commands=()
     _describe -t commands 'probe check commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__checklist_commands] )) ||
+_probe__subcmd__checklist_commands() {
+    local commands; commands=(
+'read:Print its items with their claims, its gates, and what is odd about it; nothing is written' \
+'lock:Write FILE.md.lock\: rows keep their ids from then on, wherever they are moved and whatever they are called' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'probe checklist commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__checklist__subcmd__help_commands] )) ||
+_probe__subcmd__checklist__subcmd__help_commands() {
+    local commands; commands=(
+'read:Print its items with their claims, its gates, and what is odd about it; nothing is written' \
+'lock:Write FILE.md.lock\: rows keep their ids from then on, wherever they are moved and whatever they are called' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'probe checklist help commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__checklist__subcmd__help__subcmd__help_commands] )) ||
+_probe__subcmd__checklist__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe checklist help help commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__checklist__subcmd__help__subcmd__lock_commands] )) ||
+_probe__subcmd__checklist__subcmd__help__subcmd__lock_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe checklist help lock commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__checklist__subcmd__help__subcmd__read_commands] )) ||
+_probe__subcmd__checklist__subcmd__help__subcmd__read_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe checklist help read commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__checklist__subcmd__lock_commands] )) ||
+_probe__subcmd__checklist__subcmd__lock_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe checklist lock commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__checklist__subcmd__read_commands] )) ||
+_probe__subcmd__checklist__subcmd__read_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe checklist read commands' commands "$@"
 }
 (( $+functions[_probe__subcmd__completions_commands] )) ||
 _probe__subcmd__completions_commands() {
@@ -232,6 +384,7 @@ _probe__subcmd__help_commands() {
 'schema:Print a JSON Schema' \
 'init:Print a commented starter configuration for what the environment suggests' \
 'replay:Judge stored evidence again, without any connection' \
+'checklist:Read a checklist in Markdown, or freeze who its rows are' \
 'completions:Print shell completions' \
 'man:Print the manual page' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -242,6 +395,24 @@ _probe__subcmd__help_commands() {
 _probe__subcmd__help__subcmd__check_commands() {
     local commands; commands=()
     _describe -t commands 'probe help check commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__checklist_commands] )) ||
+_probe__subcmd__help__subcmd__checklist_commands() {
+    local commands; commands=(
+'read:Print its items with their claims, its gates, and what is odd about it; nothing is written' \
+'lock:Write FILE.md.lock\: rows keep their ids from then on, wherever they are moved and whatever they are called' \
+    )
+    _describe -t commands 'probe help checklist commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__checklist__subcmd__lock_commands] )) ||
+_probe__subcmd__help__subcmd__checklist__subcmd__lock_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help checklist lock commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__checklist__subcmd__read_commands] )) ||
+_probe__subcmd__help__subcmd__checklist__subcmd__read_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help checklist read commands' commands "$@"
 }
 (( $+functions[_probe__subcmd__help__subcmd__completions_commands] )) ||
 _probe__subcmd__help__subcmd__completions_commands() {

@@ -1,5 +1,7 @@
 //! Claims that results contradict, aliases that disagree, ticks whose prerequisite has none.
 
+use std::collections::HashSet;
+
 use super::claims::ClaimStatus;
 use crate::judge::Status;
 use crate::plan::{Item, Plan};
@@ -14,8 +16,7 @@ pub fn contradictions(plan: &Plan, items: &[ItemReport]) -> Vec<Finding> {
         prerequisites(plan, items, item, report, &mut findings);
     }
     if let Some(checklist) = &plan.checklist {
-        let known: std::collections::HashSet<&str> =
-            plan.items.iter().map(|item| item.id.as_str()).collect();
+        let known: HashSet<&str> = plan.items.iter().map(|item| item.id.as_str()).collect();
         let unheard = checklist.rows.iter().filter(|row| {
             row.claim.status == ClaimStatus::Pass && !known.contains(row.id.as_str())
         });

@@ -1,5 +1,6 @@
 //! `FILE.md.lock`: who each row is, what it claimed, and the status that was generated for it.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -83,7 +84,7 @@ impl Lock {
             let message = format!("this version reads {SCHEMA}, not {}", lock.schema);
             return Err(wrong(2, message));
         }
-        let mut ids = std::collections::HashSet::new();
+        let mut ids = HashSet::new();
         for row in &lock.rows {
             if !crate::config::is_slug(&row.id) {
                 return Err(wrong(1, format!("`{}` is not an id", row.id)));

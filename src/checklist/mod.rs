@@ -24,7 +24,7 @@ mod tests;
 mod text;
 mod thresholds;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -269,12 +269,9 @@ impl Checklist {
                 gone: false,
             })
             .collect();
-        let here: HashMap<&str, ()> = self.rows.iter().map(|row| (row.id.as_str(), ())).collect();
-        let gone = self
-            .lock
-            .rows
-            .iter()
-            .filter(|row| !here.contains_key(row.id.as_str()));
+        let here: HashSet<&str> = self.rows.iter().map(|row| row.id.as_str()).collect();
+        let all = self.lock.rows.iter();
+        let gone = all.filter(|row| !here.contains(row.id.as_str()));
         rows.extend(gone.map(|row| LockedRow {
             gone: true,
             ..row.clone()
@@ -330,7 +327,7 @@ fn unmapped(row: &Row, claim: Claim, category: Option<String>) -> Item {
     Item {
         id: row.id.clone(),
         title: row.title.clone(),
-        titles: std::collections::BTreeMap::new(),
+        titles: BTreeMap::new(),
         section: Some(row.section.clone()).filter(|section| !section.is_empty()),
         category,
         weight: 1.0,

@@ -297,7 +297,7 @@ impl<'t> Scanner<'t> {
             let is_short = self.line(self.at).len() <= MAX_LINE_BYTES;
             if row.cells.len() > table.header.cells.len() && is_short {
                 // A pipe within code splits a cell, and hardly anybody means it to.
-                let joined = self.split(self.at, pipes_outside_code(self.line(self.at)));
+                let joined = self.split(self.at, &pipes_outside_code(self.line(self.at)));
                 if joined.cells.len() <= table.header.cells.len() {
                     row = Row {
                         code_has_pipes: true,
@@ -335,10 +335,10 @@ impl<'t> Scanner<'t> {
 
     /// The cells of a line: what stands between pipes that no backslash escapes.
     fn row(&self, at: usize) -> Row {
-        self.split(at, pipes(self.line(at)).collect())
+        self.split(at, &pipes(self.line(at)).collect::<Vec<_>>())
     }
 
-    fn split(&self, at: usize, pipes: Vec<usize>) -> Row {
+    fn split(&self, at: usize, pipes: &[usize]) -> Row {
         let span = self.spans[at].clone();
         let line = &self.text[span.clone()];
         let end = span.start + line.trim_end().len();

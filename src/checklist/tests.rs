@@ -1,5 +1,6 @@
 //! Properties of reading and writing, over documents that nobody would write.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -247,10 +248,11 @@ fn many_rows(count: usize) -> String {
     let mut text = String::new();
     for row in 0..count {
         if row % 5 == 0 {
-            text.push_str(&format!(
-                "\n#### A{}. 服务器资源配置\n\n| 检查项 | 状态 | 详情 | 负责人 | 完成时间 |\n|---|---|---|---|---|\n",
-                row / 5
-            ));
+            let section = row / 5;
+            let _ = write!(
+                text,
+                "\n#### A{section}. 服务器资源配置\n\n| 检查项 | 状态 | 详情 | 负责人 | 完成时间 |\n|---|---|---|---|---|\n",
+            );
         }
         text.push_str("| **监控配置** | ✅ 已验证 | CPU: 8核, 内存: 16GB, 存储: 100GB SSD | 运维团队 | 已完成 |\n");
     }

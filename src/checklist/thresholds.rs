@@ -178,7 +178,7 @@ mod tests {
         );
         assert_eq!(mine("99.9%以上")[0].comparison, Comparison::AtLeast);
         assert_eq!(mine("平均<100ms")[0].comparison, Comparison::LessThan);
-        assert_eq!(mine("at least 3 replicas")[0].value, 3.0);
+        assert_eq!(mine("at least 3 replicas")[0].text, "at least 3 replicas");
     }
 
     #[test]

@@ -160,7 +160,7 @@ fn first_difference(one: &[u8], other: &[u8]) -> Option<String> {
         .zip(other)
         .take_while(|(one, other)| one == other)
         .count();
-    let line = one[..same].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = one[..same].split(|byte| *byte == b'\n').count();
     Some(format!(":{line}"))
 }
 
