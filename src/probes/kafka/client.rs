@@ -61,7 +61,9 @@ impl Settings {
     pub(super) fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         for pair in ALIASES {
             if pair.contains(&key) {
-                pair.iter().for_each(|name| self.config.remove(name));
+                for name in pair {
+                    self.config.remove(name);
+                }
             }
         }
         self.config.set(key, value);

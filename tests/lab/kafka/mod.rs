@@ -21,7 +21,6 @@ use super::certs::{Authority, Leaf};
 use super::process::{Server, free_port};
 
 pub use acl::{Operation, Resource};
-pub use client::Member;
 use node::Ports;
 pub use node::{fetched, java};
 
@@ -71,10 +70,7 @@ impl Drop for Exclusive {
             for id in 1..=BROKERS {
                 self.resume_broker(id);
             }
-            for id in 1..=BROKERS {
-                self.launch_broker(id);
-            }
-            self.0.wait_until_in_sync();
+            self.restore();
         }));
         match restored {
             Err(cause) if !std::thread::panicking() => resume_unwind(cause),
@@ -98,9 +94,11 @@ impl Exclusive {
         self.0.wait_until_seen();
     }
 
-    /// Starts a stopped broker and waits until its replicas are in sync.
-    pub fn start_broker(&mut self, id: usize) {
-        self.launch_broker(id);
+    /// Starts the brokers that do not run, and waits until all replicas are in sync.
+    pub fn restore(&mut self) {
+        for id in 1..=BROKERS {
+            self.launch_broker(id);
+        }
         self.0.wait_until_in_sync();
     }
 
@@ -278,7 +276,7 @@ impl Kafka {
             let mut seen: Vec<i32> = metadata
                 .brokers()
                 .iter()
-                .map(|broker| broker.id())
+                .map(rdkafka::metadata::MetadataBroker::id)
                 .collect();
             seen.sort_unstable();
             seen == live
@@ -290,7 +288,8 @@ impl Kafka {
         self.wait_until_seen();
         let live = self.live();
         self.wait("have their replicas in sync", |metadata| {
-            let mut partitions = (metadata.topics().iter()).flat_map(|topic| topic.partitions());
+            let mut partitions =
+                (metadata.topics().iter()).flat_map(rdkafka::metadata::MetadataTopic::partitions);
             partitions.all(|one| {
                 let mut due = (one.replicas().iter()).filter(|id| live.contains(id));
                 due.all(|id| one.isr().contains(id))
