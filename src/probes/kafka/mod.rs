@@ -96,11 +96,18 @@ impl ProbeKind for Kafka {
     }
 
     fn descriptors(&self) -> usize {
-        let registry = match self.registry {
-            Some(_) => crate::net::api::DESCRIPTORS,
-            None => 0,
+        let (api, readers) = match &self.registry {
+            Some(registry) => (crate::net::api::DESCRIPTORS, registry.clients()),
+            None => (0, 0),
         };
-        registry + DESCRIPTORS_PER_CLIENT + DESCRIPTORS_PER_BROKER * self.config.brokers.len()
+        let canary = if self.config.allow_writes {
+            canary::CLIENTS
+        } else {
+            0
+        };
+        let clients = 1 + readers + canary + controls::clients(&self.config);
+        let brokers = self.config.brokers.len();
+        api + clients * (DESCRIPTORS_PER_CLIENT + DESCRIPTORS_PER_BROKER * brokers)
     }
 
     fn extra_time(&self) -> Duration {

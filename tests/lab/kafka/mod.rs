@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::metadata::Metadata;
+use rdkafka::metadata::{Metadata, MetadataBroker, MetadataTopic};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::certs::{Authority, Leaf};
@@ -273,11 +273,7 @@ impl Kafka {
             return;
         }
         self.wait("list exactly the live brokers", |metadata| {
-            let mut seen: Vec<i32> = metadata
-                .brokers()
-                .iter()
-                .map(rdkafka::metadata::MetadataBroker::id)
-                .collect();
+            let mut seen: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
             seen.sort_unstable();
             seen == live
         });
@@ -288,8 +284,7 @@ impl Kafka {
         self.wait_until_seen();
         let live = self.live();
         self.wait("have their replicas in sync", |metadata| {
-            let mut partitions =
-                (metadata.topics().iter()).flat_map(rdkafka::metadata::MetadataTopic::partitions);
+            let mut partitions = (metadata.topics().iter()).flat_map(MetadataTopic::partitions);
             partitions.all(|one| {
                 let mut due = (one.replicas().iter()).filter(|id| live.contains(id));
                 due.all(|id| one.isr().contains(id))

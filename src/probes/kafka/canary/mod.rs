@@ -16,6 +16,9 @@ use crate::probes::{Condition, Context, RuleSpec, Severity};
 /// The canary's topic: one for all probes and all runs.
 const TOPIC: &str = "probe-canary";
 
+/// The most clients that it has at the same time: one that asks and one that makes the topic.
+pub(super) const CLIENTS: usize = 2;
+
 /// What became of the canary.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CanaryFacts {

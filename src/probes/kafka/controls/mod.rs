@@ -115,6 +115,16 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ParamError>) -> Roots {
         .unwrap_or_default()
 }
 
+/// The clients that are tried; one without credentials is a connection to each broker.
+pub(super) fn clients(config: &Config) -> usize {
+    let tried = [
+        config.anonymous.is_some(),
+        config.wrong_password.is_some(),
+        config.unauthorised.is_some(),
+    ];
+    tried.into_iter().filter(|it| *it).count()
+}
+
 /// Tries what was declared. It ends before the attempt does.
 pub(super) async fn read(ctx: &Context, kafka: &Kafka) -> ControlFacts {
     let end = Instant::now() + ctx.remaining().mul_f64(0.9);

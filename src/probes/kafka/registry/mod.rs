@@ -228,6 +228,11 @@ impl Registry {
         })
     }
 
+    /// The clients that look into topics: one that asks where they are, and one that reads.
+    pub(super) fn clients(&self) -> usize {
+        if self.topics.is_empty() { 0 } else { 2 }
+    }
+
     /// Credentials in the form in which they are sent.
     pub(super) fn secrets(&self) -> &[String] {
         self.endpoint.secrets()
