@@ -92,7 +92,7 @@ fn under_min_isr_it_fails_and_says_why_though_brokers_answer() {
         reason.contains("replica") && reason.contains("partition"),
         "{reason}"
     );
-    kafka.start_broker(2);
+    kafka.restore();
     assert_eq!(run(&kafka, "").result("stream/canary"), "pass");
 }
 

@@ -14,7 +14,7 @@ fn with_one_broker_stopped_partitions_are_under_replicated_and_with_two_under_mi
     let declared = format!(
         "{undeclared}\nexpect_brokers = 3\ntopics = [{{ name = \"outage\", partitions = 3, replication_factor = 3 }}]"
     );
-    kafka.kill_broker(3);
+    kafka.stop_broker(3);
     let verdict = run(&undeclared);
     assert_eq!(verdict.result("stream/under-replicated"), "warn");
     let reason = verdict.rule("stream/under-replicated")["reason"].to_string();
@@ -34,6 +34,16 @@ fn with_one_broker_stopped_partitions_are_under_replicated_and_with_two_under_mi
         rule["reason"].as_str().unwrap().contains("outage-0"),
         "{rule}"
     );
+    kafka.restore();
+    let verdict = run(&declared);
+    for rule in [
+        "brokers",
+        "under-min-isr",
+        "under-replicated",
+        "declared-topics-in-sync",
+    ] {
+        assert_eq!(verdict.result(&format!("stream/{rule}")), "pass", "{rule}");
+    }
 }
 
 #[test]

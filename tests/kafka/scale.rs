@@ -14,8 +14,8 @@ fn a_hundred_topics_and_fifty_groups_are_seen_within_two_seconds() {
     let names: Vec<String> = (0..TOPICS).map(|at| format!("scale-{at}")).collect();
     let new: Vec<&str> = names.iter().map(String::as_str).collect();
     kafka.create_topics(&new, 6, 3);
-    for at in 0..GROUPS {
-        kafka.commit(&format!("scale-{at}"), &names[at], &[(0, 0)]);
+    for name in &names[..GROUPS] {
+        kafka.commit(name, name, &[(0, 0)]);
     }
     let mut params = format!(
         "brokers = {}\nexpect_brokers = 3\ntopics = [",

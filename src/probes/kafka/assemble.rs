@@ -83,13 +83,11 @@ pub(super) fn gap(survey: &Survey) -> Option<Unknown> {
         Some(Err(refused)) if refused.code == code::UNKNOWN_TOPIC => {}
         Some(Ok(_)) => {}
         Some(Err(refused)) => {
-            let mut why = unknown_refused(refused, "Describe on all topics");
-            if why.why == UnknownWhy::Denied {
-                why.detail = "topics may be hidden: the probe's user lacks Describe on all topics \
-                              (an ACL on topic `*`)"
-                    .to_owned();
-            }
-            return Some(why);
+            let why = unknown_refused(refused, "Describe on all topics (an ACL on topic `*`)");
+            return Some(Unknown {
+                why: why.why,
+                detail: format!("topics may be hidden: {}", why.detail),
+            });
         }
         None => {
             return Some(Unknown {

@@ -76,10 +76,10 @@ pub(super) fn check(config: &Config) -> Result<Checked, Vec<ParamError>> {
         .security
         .as_ref()
         .and_then(|security| security.token.clone());
-    if let Some(token) = &token {
-        if let Err(message) = Claims::of(token.expose()) {
-            errors.push(ParamError::new("security.token", message));
-        }
+    if let Some(token) = &token
+        && let Err(message) = Claims::of(token.expose())
+    {
+        errors.push(ParamError::new("security.token", message));
     }
     let registry = config.schema_registry.as_ref().and_then(|params| {
         let topics = config.topics.iter().map(|topic| topic.name.as_str());
@@ -152,15 +152,14 @@ fn check_topics(topics: &[TopicParams], errors: &mut Vec<ParamError>) {
             errors.push(ParamError::new(param, message));
         }
         if let (Some(factor), Some(minimum)) = (topic.replication_factor, topic.min_insync_replicas)
+            && minimum > factor
         {
-            if minimum > factor {
-                let message = format!(
-                    "is {minimum}, with a replication factor of {factor}: no write would ever be \
-                     taken; write {factor} at most"
-                );
-                let param = format!("topics.{index}.min_insync_replicas");
-                errors.push(ParamError::new(param, message));
-            }
+            let message = format!(
+                "is {minimum}, with a replication factor of {factor}: no write would ever be \
+                 taken; write {factor} at most"
+            );
+            let param = format!("topics.{index}.min_insync_replicas");
+            errors.push(ParamError::new(param, message));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::evidence::Observed;
 pub struct Facts {
     /// The id of the cluster.
     pub cluster_id: Observed<String>,
-    /// The broker that takes requests for the controller. Under KRaft any broker does, so this is
+    /// The broker that takes requests for the controller. Under `KRaft` any broker does, so this is
     /// not the leader of the controllers' quorum.
     pub controller_id: Observed<i32>,
     /// Whether the controller answered. Where it does not, brokers go on telling what they last knew,

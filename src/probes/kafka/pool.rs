@@ -95,7 +95,7 @@ pub(super) async fn run<T: Send + 'static>(
     // What was seen must come back before the deadline, or it would be lost.
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());
     let work = Work {
-        deadline: deadline.into_std() - (left / 10).min(RESERVE),
+        deadline: Instant::now() + left.saturating_sub((left / 10).min(RESERVE)),
         cancelled: Arc::default(),
     };
     let cancel = Cancel(Arc::clone(&work.cancelled));

@@ -136,18 +136,18 @@ impl Security {
                 ),
             ));
         }
-        if let Some(mechanism) = self.mechanism {
-            if !has(mechanism.feature()) {
-                errors.push(ParamError::new(
-                    "security.mechanism",
-                    format!(
-                        "`{}` is not in the Kafka client of this build ({} is missing): build with \
-                         the `ssl` feature of rdkafka",
-                        mechanism.as_str(),
-                        mechanism.feature()
-                    ),
-                ));
-            }
+        if let Some(mechanism) = self.mechanism
+            && !has(mechanism.feature())
+        {
+            errors.push(ParamError::new(
+                "security.mechanism",
+                format!(
+                    "`{}` is not in the Kafka client of this build ({} is missing): build with \
+                     the `ssl` feature of rdkafka",
+                    mechanism.as_str(),
+                    mechanism.feature()
+                ),
+            ));
         }
     }
 

@@ -1,4 +1,4 @@
-//! How a group moves, over a window of looks: the rules of Burrow, LinkedIn's checker of lag, for
+//! How a group moves, over a window of looks: the rules of Burrow, a checker of consumer lag, for
 //! looks from the outside.
 
 use std::collections::BTreeMap;

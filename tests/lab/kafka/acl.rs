@@ -15,6 +15,8 @@ pub enum Resource<'a> {
     Topic(&'a str),
     /// A consumer group by name.
     Group(&'a str),
+    /// The cluster.
+    Cluster,
 }
 
 impl<'a> Resource<'a> {
@@ -22,6 +24,7 @@ impl<'a> Resource<'a> {
         match self {
             Self::Topic(name) => (2, name),
             Self::Group(name) => (3, name),
+            Self::Cluster => (4, "kafka-cluster"),
         }
     }
 }

@@ -70,10 +70,7 @@ impl Drop for Exclusive {
             for id in 1..=BROKERS {
                 self.resume_broker(id);
             }
-            for id in 1..=BROKERS {
-                self.launch_broker(id);
-            }
-            self.0.wait_until_in_sync();
+            self.restore();
         }));
         match restored {
             Err(cause) if !std::thread::panicking() => resume_unwind(cause),
@@ -97,9 +94,11 @@ impl Exclusive {
         self.0.wait_until_seen();
     }
 
-    /// Starts a stopped broker and waits until its replicas are in sync.
-    pub fn start_broker(&mut self, id: usize) {
-        self.launch_broker(id);
+    /// Starts the brokers that do not run, and waits until all replicas are in sync.
+    pub fn restore(&mut self) {
+        for id in 1..=BROKERS {
+            self.launch_broker(id);
+        }
         self.0.wait_until_in_sync();
     }
 
