@@ -274,9 +274,10 @@ fn ten_thousand_rows_take_less_than_a_second() {
     let matched_in = begun.elapsed();
     assert_eq!(again.rows.len(), 10_000);
     assert_eq!(again.rows[9_999].id, "A1999.5");
-    // Without optimisation it takes several times as long as it does in a release.
+    // Without optimisation it takes about ten times as long, and more beside a busy neighbour.
+    let most = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 1 });
     for (what, took) in [("reading", read_in), ("matching", matched_in)] {
-        assert!(took < Duration::from_secs(5), "{what} took {took:?}");
+        assert!(took < most, "{what} took {took:?}");
         println!("{what}: {took:?}");
     }
 }
