@@ -55,7 +55,7 @@ fn assert_results(verdict: &Verdict, expected: &[(&str, &str)]) {
         let result = rule["result"].as_str().expect("a result");
         match expected.iter().find(|(expected, _)| *expected == name) {
             Some((_, expected)) => {
-                assert_eq!(result, *expected, "{rule:#}\n{:#}", verdict.facts("db"))
+                assert_eq!(result, *expected, "{rule:#}\n{:#}", verdict.facts("db"));
             }
             None => assert!(
                 ["pass", "na"].contains(&result),
