@@ -100,6 +100,7 @@ http {
         location = /health { return 200 '{"status":"ok","database":{"replicas":2}}'; }
         location /static/ { root $dir/www; types { text/css css; } expires 1h; }
         location /api/ { return 401 '{"detail":"credentials are missing"}'; }
+        location = /openapi.json { return 200 '{"openapi":"3.1.0","paths":{"/health":{"get":{}}}}'; }
         location / { return 404 '{"detail":"there is nothing here"}'; }
     }
 }
@@ -185,6 +186,24 @@ CONF
     wait_for "$pg_standby"
 }
 
+# What the project of the demo keeps in its database, and the roles that use it. The passwords are
+# those of the role with -secret.
+fill_database() {
+    sql app "create extension pgaudit; create extension pgcrypto;" \
+        "create table users (id bigint generated always as identity primary key, name text not null, email bytea not null);" \
+        "create table matches (id bigint generated always as identity primary key, played_on date not null);" \
+        "create table alembic_version (version_num varchar(32) primary key);" \
+        "insert into alembic_version values ('0002');" \
+        "insert into users (name, email) select 'user-' || n, pgp_sym_encrypt('user-' || n || '@example.org', 'key') from generate_series(1, 200) n;" \
+        "insert into matches (played_on) select date '2025-01-01' + n from generate_series(1, 380) n;" \
+        "create role app_ro login password 'app_ro-secret'; grant select on users, matches to app_ro;" \
+        "create role exporter login password 'exporter-secret'; grant pg_monitor to exporter;" \
+        "create role probe login password 'probe-secret'; grant pg_monitor to probe;" \
+        "grant select on pg_hba_file_rules to probe; grant execute on function pg_hba_file_rules() to probe;" \
+        "grant select on users, matches, alembic_version to probe;" \
+        "select pg_switch_wal();" >/dev/null
+}
+
 # A primary and a replica with a password and both kinds of persistence: redis_primary, redis_replica.
 start_redis() {
     redis_primary=$(free_port) redis_replica=$(free_port)
@@ -229,7 +248,11 @@ alerting: { alertmanagers: [{ static_configs: [{ targets: ["127.0.0.1:$alertmana
 scrape_configs:
 - { job_name: prometheus, static_configs: [{ targets: ["127.0.0.1:$prometheus"] }] }
 - { job_name: alertmanager, static_configs: [{ targets: ["127.0.0.1:$alertmanager"] }] }
-- { job_name: node, static_configs: [{ targets: ["127.0.0.1:$node_exporter"] }] }
+- job_name: node
+  static_configs:
+  - { targets: ["127.0.0.1:$node_exporter"], labels: { role: app } }
+  - { targets: ["127.0.0.1:$node_exporter"], labels: { role: db } }
+  - { targets: ["127.0.0.1:$node_exporter"], labels: { role: cache } }
 - { job_name: postgres, static_configs: [{ targets: ["127.0.0.1:$postgres_exporter"] }] }
 - { job_name: redis, static_configs: [{ targets: ["127.0.0.1:$redis_exporter"] }] }
 CONF

@@ -10,7 +10,7 @@ use super::lookup::{Value, look_up_env, look_up_file, looks_secret};
 use super::segments::{Problem, Segment, problem, segments};
 use super::url_part::UrlPart;
 use crate::evidence::RedactorBuilder;
-use crate::params::{dsn_pairs, quote_dsn_value};
+use crate::params::{dsn_pairs, is_url, quote_dsn_value};
 
 /// Variables that variables may name, all together: ten in each of ten levels would never end.
 const MAX_LOOKUPS: usize = 1_000_000;
@@ -210,7 +210,7 @@ impl Variables {
                     let inner = self.look_up(body, &dir, is_dsn, depth + 1)?;
                     // A variable that is a URL or a connection string is quoted where it is put
                     // together: where it is used, its parts can no longer be told apart.
-                    if value.text.contains("://") {
+                    if is_url(&value.text) {
                         let quoted = self.quoted_in_url(&inner, &value.text, &parts[index + 1..]);
                         let quoted = quoted.map_err(|message| (message, None))?;
                         value.text.push_str(&quoted);
@@ -234,7 +234,7 @@ impl Variables {
         before: &str,
         after: &[Segment<'_>],
     ) -> Result<String, String> {
-        if quote == Quote::Url || (quote == Quote::Dsn && before.contains("://")) {
+        if quote == Quote::Url || (quote == Quote::Dsn && is_url(before)) {
             return self.quoted_in_url(value, before, after);
         }
         if quote == Quote::Dsn {
@@ -302,7 +302,7 @@ impl Variables {
     /// The passwords of a connection string; of one that came whole from a variable, its query
     /// values too.
     fn add_dsn_secrets(&mut self, text: &str, query: bool) {
-        if text.contains("://") {
+        if is_url(text) {
             return self.add_url_secrets(text, query);
         }
         for (key, value) in dsn_pairs(text).into_iter().flatten() {

@@ -103,6 +103,7 @@ fn a_value_is_quoted_for_a_connection_string() {
         ("p", r"a b'c\d=e"),
         ("dsn", "host=h password=hunter2"),
         ("none", ""),
+        ("url", "a://b c"),
         ("whole", "user=u password=${var:p}"),
     ];
     let mut variables = variables(&pairs);
@@ -118,6 +119,10 @@ fn a_value_is_quoted_for_a_connection_string() {
     assert_eq!(
         ok("${var:whole} host=h"),
         r"user=u password=a\ b\'c\\d=e host=h"
+    );
+    assert_eq!(
+        ok("password=${var:url} sslpassword=${var:p}"),
+        r"password=a://b\ c sslpassword=a\ b\'c\\d=e"
     );
     assert_eq!(ok("password=${var:none} host=h"), "password='' host=h");
     assert_eq!(

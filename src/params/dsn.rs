@@ -42,6 +42,16 @@ pub enum BadDsn {
     Unclosed(String),
 }
 
+/// Whether a connection string is a URL: it begins with a scheme. A password may hold `://` too.
+pub fn is_url(text: &str) -> bool {
+    text.trim_start()
+        .split_once("://")
+        .is_some_and(|(scheme, _)| {
+            let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+            scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(rest)
+        })
+}
+
 /// The pairs of a `key=value` connection string, unquoted: values may stand in `'…'`, and a backslash
 /// takes the next character as it is.
 ///
@@ -119,6 +129,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_password_that_holds_a_url_makes_no_url() {
+        assert!(is_url("postgresql://u@h/d"));
+        assert!(!is_url("host=h password=a://b"));
+        assert!(!is_url("://"));
+    }
 
     #[test]
     fn what_is_no_pair_is_named_without_values() {

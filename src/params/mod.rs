@@ -14,7 +14,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de};
 
-pub use dsn::{BadDsn, DsnText, dsn_pairs, quote_dsn_value};
+pub use dsn::{BadDsn, DsnText, dsn_pairs, is_url, quote_dsn_value};
 
 /// The schema key under which a parameter says what kind of place it is.
 pub const PLACE: &str = "x-place";

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-use crate::params::{Secret, dsn_pairs};
+use crate::params::{Secret, dsn_pairs, is_url};
 
 /// How much TLS a connection string asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ impl Dsn {
         let text = text.trim();
         let pairs = if text.starts_with("postgresql://") || text.starts_with("postgres://") {
             url_pairs(text)?
-        } else if text.contains("://") {
+        } else if is_url(text) {
             return Err("is a URL of another scheme: write postgresql://user@host/database".into());
         } else {
             dsn_pairs(text).map_err(|bad| bad.to_string())?

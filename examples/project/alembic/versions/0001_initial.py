@@ -1,0 +1,4 @@
+"""Users and matches."""
+
+revision = "0001"
+down_revision = None
