@@ -238,6 +238,8 @@ pub struct Risk {
     pub level: RiskLevel,
     /// Indices of the items that mitigate it.
     pub items: Vec<usize>,
+    /// What they were named by: rows of a checklist that are no items yet join by it.
+    pub patterns: Vec<String>,
 }
 
 /// A selection that names nothing.

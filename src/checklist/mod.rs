@@ -308,13 +308,13 @@ impl Checklist {
                     plan.redactor.replace(text);
                 }
                 let index = plan.items.len();
-                for gate in &mut plan.gates {
-                    if gate
-                        .patterns
-                        .iter()
-                        .any(|pattern| wildcard(pattern, &item.id))
-                    {
-                        gate.items.push(index);
+                let gates = plan.gates.iter_mut();
+                let gates = gates.map(|gate| (&gate.patterns, &mut gate.items));
+                let risks = plan.risks.iter_mut();
+                let risks = risks.map(|risk| (&risk.patterns, &mut risk.items));
+                for (patterns, items) in gates.chain(risks) {
+                    if patterns.iter().any(|pattern| wildcard(pattern, &item.id)) {
+                        items.push(index);
                     }
                 }
                 plan.items.push(item);

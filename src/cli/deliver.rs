@@ -53,7 +53,13 @@ pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &Re
         .checklist
         .as_ref()
         .filter(|_| format == Format::Markdown)
-        .and_then(|checklist| regenerate(checklist, verdict, checklist.path(), report.lang).ok());
+        .map(|checklist| regenerate(checklist, verdict, checklist.path(), report.lang))
+        .transpose();
+    let document = document.unwrap_or_else(|error| {
+        terminal::error(&format!("cannot write the checklist anew: {error}"));
+        exit = exit.undelivered();
+        None
+    });
     let document = document.as_ref().map(|document| document.text.as_str());
     let printed = terminal::write_stdout(|out| write(verdict, document, format, style, out));
     if let Err(error) = printed {

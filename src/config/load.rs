@@ -297,6 +297,7 @@ impl<'s> Loader<'s> {
             return None;
         };
         self.shaped(file, |shaper| {
+            shaper.drop_absent(table);
             let fits = shaper.table(table, span.clone(), schema, what);
             fits.then(|| take(std::mem::take(table), span, shaper))
                 .flatten()

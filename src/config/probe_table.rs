@@ -68,6 +68,8 @@ impl ProbeReader {
             return names.map(|names| names.draft(None));
         };
         let mut rules = table.remove("rules");
+        // What is absent is no part of the question that the evidence answers.
+        shaper.drop_absent(table);
         let digest = digest(state.rules.entry.info.name, table);
         let fits = shaper.table(table, span.clone(), &state.schema, "this probe");
         let common = split_common(table, &state.schema);

@@ -1,5 +1,7 @@
 //! `[[risk]]` tables: the register of risks, each with the items that mitigate it.
 
+use toml::Spanned;
+
 use super::diagnostics::Diagnostics;
 use super::gates::members;
 use super::shape::check_id;
@@ -28,6 +30,7 @@ pub(super) fn risks(
             id: table.id.into_inner(),
             titles: table.titles,
             level: table.level,
+            patterns: table.items.into_iter().map(Spanned::into_inner).collect(),
         });
     }
     all

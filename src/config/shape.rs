@@ -40,7 +40,6 @@ impl Shaper<'_> {
         what: &str,
     ) -> bool {
         let mut fits = true;
-        self.drop_absent_keys(table);
         let none = serde_json::Map::new();
         let properties = schema
             .get("properties")
@@ -109,7 +108,6 @@ impl Shaper<'_> {
         let span = value.span();
         match value.get_mut() {
             DeValue::Array(list) => {
-                self.drop_absent_entries(list);
                 let any = Json::Bool(true);
                 let items = schema.get("items").unwrap_or(&any);
                 list.iter_mut()
@@ -139,7 +137,8 @@ impl Shaper<'_> {
         }
     }
 
-    fn drop_absent_keys(&mut self, table: &mut DeTable<'_>) {
+    /// Drops what is absent from a table and all that is in it.
+    pub(super) fn drop_absent(&mut self, table: &mut DeTable<'_>) {
         let absent: Vec<String> = table
             .iter()
             .filter(|(_, value)| self.is_absent(value.get_ref()))
@@ -148,13 +147,23 @@ impl Shaper<'_> {
         for key in absent {
             table.remove(key.as_str());
         }
+        for (_, value) in table.iter_mut() {
+            self.drop_within(value.get_mut());
+        }
     }
 
-    fn drop_absent_entries(&mut self, list: &mut DeArray<'_>) {
-        for entry in std::mem::replace(list, DeArray::new()) {
-            if !self.is_absent(entry.get_ref()) {
-                list.push(entry);
+    fn drop_within(&mut self, value: &mut DeValue<'_>) {
+        match value {
+            DeValue::Table(table) => self.drop_absent(table),
+            DeValue::Array(list) => {
+                for mut entry in std::mem::replace(list, DeArray::new()) {
+                    if !self.is_absent(entry.get_ref()) {
+                        self.drop_within(entry.get_mut());
+                        list.push(entry);
+                    }
+                }
             }
+            _ => {}
         }
     }
 

@@ -22,7 +22,9 @@ pub(super) struct Resolver {
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         if name.as_str().eq_ignore_ascii_case(&self.host) {
-            let known: Addrs = Box::new(self.addresses.clone().into_iter());
+            // Port 0: that of the URL. A redirect may lead to another port of the same host.
+            let known = self.addresses.clone().into_iter();
+            let known: Addrs = Box::new(known.map(|address| SocketAddr::new(address.ip(), 0)));
             return Box::pin(async move { Ok(known) });
         }
         let dialler = Arc::clone(&self.dialler);

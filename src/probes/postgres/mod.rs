@@ -134,9 +134,12 @@ impl ProbeKind for Postgres {
     }
 
     fn secrets(&self) -> Vec<String> {
+        let passwords = self.targets.iter();
+        let passwords = passwords.filter_map(|target| target.dsn.password.as_ref());
         let endpoints = self.patroni.iter();
         endpoints
             .flat_map(|declared| declared.endpoint.secrets().to_vec())
+            .chain(passwords.map(|password| password.expose().to_owned()))
             .collect()
     }
 
