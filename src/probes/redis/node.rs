@@ -3,13 +3,14 @@
 use redis::Cmd;
 use tokio::time::Instant;
 
+use super::cluster::Member;
 use super::commands::{cluster_command, commands};
 use super::config::{Config, Endpoint};
 use super::connect::{Dial, Down, Link};
 use super::door::{closed_door, login, outcome, turned_away};
-use super::facts::{DeclaredAs, Flavour, Node, Ping, Role, State};
+use super::facts::{Anonymous, DeclaredAs, Flavour, Login, Node, Ping, Role, State};
 use super::info::{Info, part};
-use super::reply::{self, Reply};
+use super::reply::{self, Problem, Reply};
 use super::{cluster, memory, persistence, replication, security, slow_log, writes};
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy, millis};
 use crate::net::NetError;
@@ -20,8 +21,10 @@ pub struct Asked {
     pub endpoint: Endpoint,
     /// The connection, where there is one, logged in.
     pub link: Option<Link>,
-    /// The reply of `CLUSTER NODES`, where it was asked.
-    pub cluster_nodes: Result<String, Unknown>,
+    /// Where it was found.
+    pub remote: Option<std::net::SocketAddr>,
+    /// The members that it names, where `CLUSTER NODES` was asked.
+    pub members: Result<Vec<Member>, Unknown>,
     /// Why nothing was observed.
     pub failure: Option<Failure>,
     /// Whether it is a node of a cluster.
@@ -96,6 +99,7 @@ async fn ask_over(
     let mut replies = Replies(labels.zip(replies).collect());
     let login = login(replies.get("AUTH"), endpoint, replies.get("PING"));
     let (mut state, mut error, mut failure) = outcome(&replies, &login);
+    let is_turned_away = login_is_denied(&login);
     let said = match replies.all().find_map(closed_door) {
         Some(said) => Some(said),
         None if state == Observed::Value(State::Broken) => dial.greeting(endpoint, deadline).await,
@@ -111,7 +115,11 @@ async fn ask_over(
         replies.0.push(("CLUSTER INFO", late));
     }
     let anonymous = security::conclude(anonymous, endpoint, &login, replies.get("PING"));
-    let open_commands = security::open_commands(&anonymous, &link, deadline).await;
+    let open_commands = security::open_commands(&anonymous, &link, &replies, deadline).await;
+    if is_turned_away && anonymous == Observed::Value(Anonymous::Accepted) {
+        // That anybody else gets in was seen, and is worth a verdict.
+        failure = None;
+    }
     let facts = Gathered {
         config,
         dial,
@@ -124,18 +132,48 @@ async fn ask_over(
     node.error = error;
     node.is_loopback = Observed::Value(link.remote.ip().to_canonical().is_loopback());
     node.login = login;
+    node.database_exists = database_exists(&replies, endpoint);
     node.security.anonymous = anonymous;
     node.security.open_commands = open_commands;
-    let cluster_nodes = reply::value(replies.get("CLUSTER NODES"), "CLUSTER NODES")
-        .and_then(|value| reply::text(value).ok_or_else(|| reply::unparseable("CLUSTER NODES")));
+    let members = reply::value(replies.get("CLUSTER NODES"), "CLUSTER NODES")
+        .and_then(|value| reply::text(value).ok_or_else(|| reply::unparseable("CLUSTER NODES")))
+        .and_then(|text| cluster::members(&text));
+    if config.cluster {
+        (node.cluster.migrating_slots, node.cluster.importing_slots) =
+            cluster::open_slots(&members);
+    }
     Asked {
         plaintext_port: plaintext_port(&replies, &info),
         node,
         endpoint: endpoint.clone(),
-        link: failure.is_none().then_some(link),
-        cluster_nodes,
+        remote: Some(link.remote),
+        // Whoever refused our credentials is asked nothing more, least of all to write.
+        link: (failure.is_none() && !is_turned_away).then_some(link),
+        members,
         failure,
         cluster_enabled,
+    }
+}
+
+fn login_is_denied(login: &Observed<Login>) -> bool {
+    matches!(login, Observed::Unknown(unknown) if unknown.why == UnknownWhy::Denied)
+}
+
+/// What `SELECT` said; without it a later command would meet the first database.
+fn database_exists(replies: &Replies, endpoint: &Endpoint) -> Observed<bool> {
+    if endpoint.db == 0 {
+        return Observed::Value(true);
+    }
+    match replies.get("SELECT") {
+        Some(Ok(_)) => Observed::Value(true),
+        Some(Err(Problem::Refused { code, text }))
+            if code == "ERR"
+                && (text.contains("out of range") || text.contains("not allowed in cluster")) =>
+        {
+            Observed::Value(false)
+        }
+        Some(Err(problem)) => problem.unknown("SELECT").into(),
+        None => Observed::unknown(UnknownWhy::NotObserved, "SELECT: it was not asked"),
     }
 }
 
@@ -195,8 +233,9 @@ fn unreached(endpoint: &Endpoint, declared_as: DeclaredAs, down: Down) -> Asked 
     Asked {
         node,
         endpoint: endpoint.clone(),
+        remote: None,
         link: None,
-        cluster_nodes: Err(why.clone()),
+        members: Err(why.clone()),
         failure: Some(failure),
         cluster_enabled: why.clone().into(),
         plaintext_port: why.into(),
@@ -219,6 +258,33 @@ pub fn state_of(down: Down) -> (Observed<State>, Failure) {
         Observed::Value,
     );
     (state, failure)
+}
+
+/// Whether ids are all different; one that is not known may be any.
+pub fn all_different<'i>(ids: impl Iterator<Item = &'i Observed<String>>) -> Observed<bool> {
+    let mut known = std::collections::BTreeSet::new();
+    let mut blind = None;
+    for id in ids {
+        match id {
+            Observed::Value(id) if !known.insert(id) => return Observed::Value(false),
+            Observed::Value(_) => {}
+            Observed::Unknown(unknown) => blind = blind.or_else(|| Some(unknown.clone())),
+        }
+    }
+    blind.map_or(Observed::Value(true), Observed::Unknown)
+}
+
+/// Stands for the nodes of a cluster that nobody named: nothing is known of them.
+pub fn unnamed(url: &Endpoint, why: &Unknown) -> Node {
+    let mut node = blind(
+        url,
+        DeclaredAs::ClusterNode,
+        why.clone().into(),
+        why.detail.clone(),
+        why,
+    );
+    node.address = "the other nodes of the cluster".to_owned();
+    node
 }
 
 /// A server of which nothing was seen.
@@ -267,7 +333,7 @@ impl Gathered<'_> {
         let clock = persistence::Clock::of(self.info, self.dial.ctx().now());
         node.persistence = persistence::persistence(self.info, self.replies, &clock);
         node.loss = persistence::loss(&node.persistence);
-        if self.config.pool_size.is_some() {
+        if self.config.pool_size.is_some() && declared_as == DeclaredAs::Url {
             node.clients.pooled =
                 memory::pooled_clients(self.replies.get("CLIENT LIST"), self.local);
         }
@@ -299,6 +365,7 @@ fn from_info(
         error: String::new(),
         is_loopback: why.clone().into(),
         login: why.clone().into(),
+        database_exists: why.clone().into(),
         ping: ping(replies.get("PING"), why),
         command_ms: first_answer(replies, why),
         flavour: flavour(info),
@@ -312,6 +379,7 @@ fn from_info(
         persistence,
         replication: replication::replication(info, replies, &role),
         security: security::security(replies.get("ACL GETUSER"), why),
+        plaintext_port: why.clone().into(),
         slow_log: slow_log::slow_log(replies.get("SLOWLOG GET")),
         cluster: cluster::view(replies, info),
         role,
@@ -374,6 +442,7 @@ mod tests {
             user: None,
             password: None,
             db: 0,
+            names_db: false,
             shows_certificate: true,
         };
         of_info(&endpoint, text)
