@@ -317,3 +317,37 @@ fn the_plaintext_port_of_each_server_is_looked_at_beside_the_declared_one() {
     assert_eq!(nodes[1]["plaintext_port"], "open");
     drop((open, closed));
 }
+
+#[test]
+fn a_server_with_room_for_one_is_asked_twice_in_turn() {
+    let server = Redis::start("--requirepass only-secret --appendonly yes --maxclients 1");
+    let url = format!("redis://:only-secret@127.0.0.1:{}", server.port);
+    let verdict = probe(&url, "role = \"store\"\nrules.client-limit = false");
+    let security = &verdict.facts("r")["nodes"][0]["security"];
+    assert_eq!(security["anonymous"], "refused", "{:#}", verdict.json);
+    assert_results(&verdict, &[]);
+}
+
+#[test]
+fn a_scheme_that_does_not_fit_the_port_is_named() {
+    let (server, port, [(_, ca), ..]) = Redis::start_tls(true, "");
+    // A plaintext port waits for the rest of a command that it takes a handshake for.
+    for (url, hint, longest_s) in [
+        (
+            format!("rediss://127.0.0.1:{}", server.port),
+            "write `redis`",
+            12,
+        ),
+        (format!("redis://127.0.0.1:{port}"), "write `rediss`", 5),
+    ] {
+        let begun = std::time::Instant::now();
+        let verdict = run(&url, "ca_file = \"ca.pem\"").file("ca.pem", &ca).once();
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(longest_s),
+            "{hint}"
+        );
+        assert_eq!(verdict.code, 1);
+        let said = reason(&verdict, "reachable");
+        assert!(said.contains(hint), "{said}");
+    }
+}

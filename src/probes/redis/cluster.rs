@@ -133,6 +133,20 @@ pub fn others(members: &[Member], url: &Endpoint) -> Vec<Endpoint> {
         .collect()
 }
 
+/// A node of which nothing was seen.
+pub fn unseen(why: &Unknown) -> NodeCluster {
+    NodeCluster {
+        state: why.clone().into(),
+        slots_ok: why.clone().into(),
+        slots_assigned: why.clone().into(),
+        slots_failing: why.clone().into(),
+        current_epoch: why.clone().into(),
+        known_nodes: why.clone().into(),
+        migrating_slots: why.clone().into(),
+        importing_slots: why.clone().into(),
+    }
+}
+
 fn not_asked<T>() -> Observed<T> {
     Observed::unknown(UnknownWhy::NotObserved, "CLUSTER NODES: it was not asked")
 }

@@ -73,6 +73,15 @@ fn used_ratio(
     })
 }
 
+/// Whether a server that may evict has yet to do so.
+pub fn is_evicting(info: &Info) -> bool {
+    let seen = memory(info);
+    let over = both(&seen.used_bytes, &seen.maxmemory_bytes, |used, limit| {
+        used > limit
+    });
+    seen.can_evict == Observed::Value(true) && over == Observed::Value(true)
+}
+
 /// The share of the keys that the policy may evict: where there is no key, there is nothing.
 fn evictable_ratio(
     info: &Info,

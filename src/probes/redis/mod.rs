@@ -184,6 +184,10 @@ impl Redis {
         } else {
             canary::none()
         };
+        let seconds = asked
+            .iter_mut()
+            .map(|one| node::ask_second(dial, one, steps.end));
+        join_all(seconds).await;
         Data {
             asked,
             members,

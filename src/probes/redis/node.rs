@@ -1,7 +1,9 @@
 //! One data server: what it is asked, and what its answers say.
 
-use redis::Cmd;
-use tokio::time::Instant;
+use std::time::Duration;
+
+use redis::{Cmd, cmd};
+use tokio::time::{Instant, sleep};
 
 use super::cluster::Member;
 use super::commands::{cluster_command, commands};
@@ -29,6 +31,8 @@ pub struct Asked {
     pub failure: Option<Failure>,
     /// Whether it is a node of a cluster.
     pub cluster_enabled: Observed<bool>,
+    /// Whether a second connection, the one without credentials, came to nothing.
+    pub is_second_refused: bool,
     /// The port for plaintext that it names itself.
     pub plaintext_port: Observed<i64>,
 }
@@ -108,13 +112,33 @@ async fn ask_over(
     if let Some(said) = said {
         (state, error, failure) = turned_away(&said);
     }
-    let info = info(&replies);
+    if let Some(target) = failure.as_mut()
+        && state == Observed::Value(State::Broken)
+        && !endpoint.tls
+        && said_nothing_readable(&error)
+    {
+        error.push_str(": where it is a port for TLS, write `rediss`");
+        *target = Failure::target(error.clone());
+    }
+    let mut info = info(&replies);
+    // A cache that is filled in one go is over its bound until it has evicted: it does so as it is asked. What
+    // is spared elsewhere keeps to the commands that a server is asked at most.
+    const MOST_FOR_A_SECOND_LOOK: usize = 12;
+    if replies.0.len() <= MOST_FOR_A_SECOND_LOOK && memory::is_evicting(&info) {
+        sleep(Duration::from_millis(100)).await;
+        let again = link.ask_one(cmd("INFO"), deadline).await;
+        if let Ok((value, _)) = again {
+            info = Info::parse(&reply::text(&value).unwrap_or_default());
+        }
+    }
     let cluster_enabled = info.flag("cluster_enabled");
     if !config.cluster && cluster_enabled == Observed::Value(true) {
         let late = link.ask_one(cluster_command("INFO"), deadline).await;
         replies.0.push(("CLUSTER INFO", late));
     }
+    let is_second_refused = anonymous.is_some();
     let anonymous = security::conclude(anonymous, endpoint, &login, replies.get("PING"));
+    let is_second_refused = is_second_refused && anonymous.value().is_none();
     let open_commands = security::open_commands(&anonymous, &link, &replies, deadline).await;
     if is_turned_away && anonymous == Observed::Value(Anonymous::Accepted) {
         // That anybody else gets in was seen, and is worth a verdict.
@@ -144,6 +168,7 @@ async fn ask_over(
     }
     Asked {
         plaintext_port: plaintext_port(&replies, &info),
+        is_second_refused,
         node,
         endpoint: endpoint.clone(),
         remote: Some(link.remote),
@@ -216,6 +241,7 @@ fn plaintext_port(replies: &Replies, info: &Info) -> Observed<i64> {
 /// A server that could not be connected to.
 fn unreached(endpoint: &Endpoint, declared_as: DeclaredAs, down: Down) -> Asked {
     let (state, failure) = state_of(down);
+    let failure = hinted(failure, &state, endpoint);
     let why = match &state {
         Observed::Unknown(unknown) => unknown.clone(),
         Observed::Value(_) => Unknown {
@@ -239,7 +265,49 @@ fn unreached(endpoint: &Endpoint, declared_as: DeclaredAs, down: Down) -> Asked 
         failure: Some(failure),
         cluster_enabled: why.clone().into(),
         plaintext_port: why.into(),
+        is_second_refused: false,
     }
+}
+
+/// Whether a server broke off without a word, or with words of another protocol.
+fn said_nothing_readable(error: &str) -> bool {
+    error.contains("closed the connection") || error.contains("not the Redis protocol")
+}
+
+/// A TLS handshake with a server that speaks none ends in silence, in words that are no TLS, or at once.
+fn hinted(failure: Failure, state: &Observed<State>, endpoint: &Endpoint) -> Failure {
+    let is_certificate = failure
+        .detail()
+        .to_ascii_lowercase()
+        .contains("certificate");
+    let is_met = matches!(state, Observed::Value(State::Broken | State::Silent));
+    if !endpoint.tls || !is_met || is_certificate {
+        return failure;
+    }
+    let detail = failure.detail();
+    Failure::target(format!(
+        "{detail}: where it is a port for plaintext, write `redis`"
+    ))
+}
+
+/// Once more without credentials, where the server had no room for two connections: ours ends first.
+pub async fn ask_second(dial: &Dial<'_>, one: &mut Asked, deadline: Instant) {
+    if !one.is_second_refused || one.failure.is_some() {
+        return;
+    }
+    one.link = None;
+    sleep(Duration::from_millis(50)).await;
+    let met = security::anonymous(dial, &one.endpoint, deadline).await;
+    let anonymous = security::conclude(met, &one.endpoint, &one.node.login, None);
+    one.node.security.open_commands = match &anonymous {
+        Observed::Value(Anonymous::Refused) => Observed::Value(Vec::new()),
+        Observed::Value(Anonymous::Accepted) => {
+            let why = "ACL DRYRUN: the server had no room for a second connection";
+            Observed::unknown(UnknownWhy::NotObserved, why)
+        }
+        Observed::Unknown(unknown) => unknown.clone().into(),
+    };
+    one.node.security.anonymous = anonymous;
 }
 
 /// What was met where there is no connection.
@@ -300,6 +368,7 @@ fn blind(
     let mut node = from_info(&info, &replies, why, endpoint, declared_as);
     node.state = state;
     node.error = error;
+    node.cluster = cluster::unseen(why);
     node
 }
 
