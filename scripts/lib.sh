@@ -5,9 +5,9 @@ say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 # What a build needs: a C compiler and cmake for the TLS library, a C++ compiler and the headers of
-# OpenSSL and zlib for the Kafka client.
+# OpenSSL for the Kafka client.
 # shellcheck disable=SC2034
-build_packages=(gcc g++ libc6-dev cmake make pkg-config ca-certificates libssl-dev zlib1g-dev)
+build_packages=(gcc g++ libc6-dev cmake make pkg-config ca-certificates libssl-dev)
 
 # Runs a command as root: as it is, or through sudo.
 as_root() {

@@ -18,9 +18,18 @@ fn project(own: &str) -> Run {
 
 #[test]
 fn it_is_valid_with_nothing_set() {
+    valid("probes.toml");
+}
+
+#[test]
+fn a_project_of_ones_own_is_valid_too() {
+    valid("examples/project/probes.toml");
+}
+
+fn valid(config: &str) {
     let output = Command::new(env!("CARGO_BIN_EXE_probe"))
         .args(["check", "--config"])
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("probes.toml"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(config))
         .env_clear()
         .output()
         .expect("run");
