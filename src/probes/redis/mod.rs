@@ -22,6 +22,7 @@ mod security;
 mod sentinel;
 mod since;
 mod slow_log;
+mod unseen;
 mod writes;
 
 use futures_util::future::join_all;
@@ -186,7 +187,7 @@ impl Redis {
         };
         let seconds = asked
             .iter_mut()
-            .map(|one| node::ask_second(dial, one, steps.end));
+            .map(|one| security::ask_second(dial, one, steps.end));
         join_all(seconds).await;
         Data {
             asked,
@@ -201,7 +202,7 @@ impl Redis {
         let why = data.members.as_ref().err()?;
         let is_asked = self.config.cluster && first.failure.is_none();
         (is_asked && first.cluster_enabled != Observed::Value(false))
-            .then(|| node::unnamed(&first.endpoint, why))
+            .then(|| unseen::unnamed(&first.endpoint, why))
     }
 
     fn members(&self, asked: &[Asked]) -> Result<Vec<Member>, Unknown> {

@@ -8,14 +8,17 @@ use tokio::time::{Instant, sleep};
 use super::cluster::Member;
 use super::commands::{cluster_command, commands};
 use super::config::{Config, Endpoint};
-use super::connect::{Dial, Down, Link};
-use super::door::{closed_door, login, outcome, turned_away};
-use super::facts::{Anonymous, DeclaredAs, Flavour, Login, Node, Ping, Role, State};
+use super::connect::{Dial, Link};
+use super::door::{closed_door, database_exists, is_denied, login, outcome, turned_away};
+use super::facts::{Anonymous, DeclaredAs, Flavour, Node, Ping, Role, State};
 use super::info::{Info, part};
-use super::reply::{self, Problem, Reply};
+use super::reply::{self, Reply};
+use super::unseen::{said_nothing_readable, unreached};
 use super::{cluster, memory, persistence, replication, security, slow_log, writes};
-use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy, millis};
-use crate::net::NetError;
+use crate::evidence::{Failure, Observed, Unknown, UnknownWhy, millis};
+
+/// Only a server that was asked no more commands is asked for `INFO` twice, so that none is asked more than 20.
+const MOST_FOR_A_SECOND_LOOK: usize = 12;
 
 /// A server that was asked: its facts, and what later steps need of it.
 pub struct Asked {
@@ -38,6 +41,7 @@ pub struct Asked {
 }
 
 /// The replies of one server, by what was asked.
+#[derive(Default)]
 pub struct Replies(Vec<(&'static str, Reply)>);
 
 impl Replies {
@@ -103,7 +107,7 @@ async fn ask_over(
     let mut replies = Replies(labels.zip(replies).collect());
     let login = login(replies.get("AUTH"), endpoint, replies.get("PING"));
     let (mut state, mut error, mut failure) = outcome(&replies, &login);
-    let is_turned_away = login_is_denied(&login);
+    let is_turned_away = is_denied(&login);
     let said = match replies.all().find_map(closed_door) {
         Some(said) => Some(said),
         None if state == Observed::Value(State::Broken) => dial.greeting(endpoint, deadline).await,
@@ -121,9 +125,7 @@ async fn ask_over(
         *target = Failure::target(error.clone());
     }
     let mut info = info(&replies);
-    // A cache that is filled in one go is over its bound until it has evicted: it does so as it is asked. What
-    // is spared elsewhere keeps to the commands that a server is asked at most.
-    const MOST_FOR_A_SECOND_LOOK: usize = 12;
+    // A cache that is filled in one go is over its bound until it has evicted: it does so as it is asked.
     if replies.0.len() <= MOST_FOR_A_SECOND_LOOK && memory::is_evicting(&info) {
         sleep(Duration::from_millis(100)).await;
         let again = link.ask_one(cmd("INFO"), deadline).await;
@@ -180,28 +182,6 @@ async fn ask_over(
     }
 }
 
-fn login_is_denied(login: &Observed<Login>) -> bool {
-    matches!(login, Observed::Unknown(unknown) if unknown.why == UnknownWhy::Denied)
-}
-
-/// What `SELECT` said; without it a later command would meet the first database.
-fn database_exists(replies: &Replies, endpoint: &Endpoint) -> Observed<bool> {
-    if endpoint.db == 0 {
-        return Observed::Value(true);
-    }
-    match replies.get("SELECT") {
-        Some(Ok(_)) => Observed::Value(true),
-        Some(Err(Problem::Refused { code, text }))
-            if code == "ERR"
-                && (text.contains("out of range") || text.contains("not allowed in cluster")) =>
-        {
-            Observed::Value(false)
-        }
-        Some(Err(problem)) => problem.unknown("SELECT").into(),
-        None => Observed::unknown(UnknownWhy::NotObserved, "SELECT: it was not asked"),
-    }
-}
-
 fn info(replies: &Replies) -> Info {
     match reply::value(replies.get("INFO"), "INFO") {
         Err(unknown) => Info::unknown(unknown),
@@ -238,96 +218,6 @@ fn plaintext_port(replies: &Replies, info: &Info) -> Observed<i64> {
     }
 }
 
-/// A server that could not be connected to.
-fn unreached(endpoint: &Endpoint, declared_as: DeclaredAs, down: Down) -> Asked {
-    let (state, failure) = state_of(down);
-    let failure = hinted(failure, &state, endpoint);
-    let why = match &state {
-        Observed::Unknown(unknown) => unknown.clone(),
-        Observed::Value(_) => Unknown {
-            why: UnknownWhy::NotObserved,
-            detail: failure.detail().to_owned(),
-        },
-    };
-    let node = blind(
-        endpoint,
-        declared_as,
-        state,
-        failure.detail().to_owned(),
-        &why,
-    );
-    Asked {
-        node,
-        endpoint: endpoint.clone(),
-        remote: None,
-        link: None,
-        members: Err(why.clone()),
-        failure: Some(failure),
-        cluster_enabled: why.clone().into(),
-        plaintext_port: why.into(),
-        is_second_refused: false,
-    }
-}
-
-/// Whether a server broke off without a word, or with words of another protocol.
-fn said_nothing_readable(error: &str) -> bool {
-    error.contains("closed the connection") || error.contains("not the Redis protocol")
-}
-
-/// A TLS handshake with a server that speaks none ends in silence, in words that are no TLS, or at once.
-fn hinted(failure: Failure, state: &Observed<State>, endpoint: &Endpoint) -> Failure {
-    let is_certificate = failure
-        .detail()
-        .to_ascii_lowercase()
-        .contains("certificate");
-    let is_met = matches!(state, Observed::Value(State::Broken | State::Silent));
-    if !endpoint.tls || !is_met || is_certificate {
-        return failure;
-    }
-    let detail = failure.detail();
-    Failure::target(format!(
-        "{detail}: where it is a port for plaintext, write `redis`"
-    ))
-}
-
-/// Once more without credentials, where the server had no room for two connections: ours ends first.
-pub async fn ask_second(dial: &Dial<'_>, one: &mut Asked, deadline: Instant) {
-    if !one.is_second_refused || one.failure.is_some() {
-        return;
-    }
-    one.link = None;
-    sleep(Duration::from_millis(50)).await;
-    let met = security::anonymous(dial, &one.endpoint, deadline).await;
-    let anonymous = security::conclude(met, &one.endpoint, &one.node.login, None);
-    one.node.security.open_commands = match &anonymous {
-        Observed::Value(Anonymous::Refused) => Observed::Value(Vec::new()),
-        Observed::Value(Anonymous::Accepted) => {
-            let why = "ACL DRYRUN: the server had no room for a second connection";
-            Observed::unknown(UnknownWhy::NotObserved, why)
-        }
-        Observed::Unknown(unknown) => unknown.clone().into(),
-    };
-    one.node.security.anonymous = anonymous;
-}
-
-/// What was met where there is no connection.
-pub fn state_of(down: Down) -> (Observed<State>, Failure) {
-    let state = match &down {
-        Down::Net(NetError::Refused(_)) => Some(State::Refused),
-        Down::Net(NetError::Filtered { .. }) => Some(State::Filtered),
-        Down::Net(NetError::Silent { .. }) => Some(State::Silent),
-        Down::Net(NetError::Broken { .. }) => Some(State::Broken),
-        Down::Net(_) | Down::Own(_) => None,
-    };
-    let failure = Failure::from(down);
-    debug_assert_eq!(state.is_some(), failure.outcome() == Outcome::TargetError);
-    let state = state.map_or_else(
-        || Observed::unknown(UnknownWhy::NotObserved, failure.detail()),
-        Observed::Value,
-    );
-    (state, failure)
-}
-
 /// Whether ids are all different; one that is not known may be any.
 pub fn all_different<'i>(ids: impl Iterator<Item = &'i Observed<String>>) -> Observed<bool> {
     let mut known = std::collections::BTreeSet::new();
@@ -340,36 +230,6 @@ pub fn all_different<'i>(ids: impl Iterator<Item = &'i Observed<String>>) -> Obs
         }
     }
     blind.map_or(Observed::Value(true), Observed::Unknown)
-}
-
-/// Stands for the nodes of a cluster that nobody named: nothing is known of them.
-pub fn unnamed(url: &Endpoint, why: &Unknown) -> Node {
-    let mut node = blind(
-        url,
-        DeclaredAs::ClusterNode,
-        why.clone().into(),
-        why.detail.clone(),
-        why,
-    );
-    node.address = "the other nodes of the cluster".to_owned();
-    node
-}
-
-/// A server of which nothing was seen.
-fn blind(
-    endpoint: &Endpoint,
-    declared_as: DeclaredAs,
-    state: Observed<State>,
-    error: String,
-    why: &Unknown,
-) -> Node {
-    let info = Info::unknown(why.clone());
-    let replies = Replies(Vec::new());
-    let mut node = from_info(&info, &replies, why, endpoint, declared_as);
-    node.state = state;
-    node.error = error;
-    node.cluster = cluster::unseen(why);
-    node
 }
 
 /// A server of which only `INFO` was seen.
@@ -412,7 +272,7 @@ impl Gathered<'_> {
     }
 }
 
-fn from_info(
+pub fn from_info(
     info: &Info,
     replies: &Replies,
     why: &Unknown,

@@ -70,13 +70,11 @@ async fn beside(
         return named;
     }
     let declared = look(dial, &one.endpoint, declared, deadline).await;
-    match (&named, &declared) {
-        (Observed::Value(PortState::Open), _) => named,
-        // The one that is declared stands for a name that the server does not give away.
-        (Observed::Unknown(_), _) if one.plaintext_port.value().is_none() => declared,
-        (Observed::Unknown(_), Observed::Value(PortState::Closed)) => named,
-        _ => declared,
+    // The one that is declared stands for a name that the server does not give away.
+    if one.plaintext_port.value().is_none() {
+        return declared;
     }
+    worst([&named, &declared].into_iter())
 }
 
 /// The port that the server itself names; 0: it has none.

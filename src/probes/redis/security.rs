@@ -1,12 +1,14 @@
 //! Who gets in without credentials, and what they may do.
 
+use std::time::Duration;
+
 use redis::cmd;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::config::Endpoint;
 use super::connect::{Dial, Down, Link};
 use super::facts::{Anonymous, Login, Security};
-use super::node::Replies;
+use super::node::{Asked, Replies};
 use super::reply::{self, Problem, Reply};
 use crate::evidence::{Observed, Unknown, UnknownWhy};
 use crate::net::NetError;
@@ -56,6 +58,26 @@ pub fn conclude(
             None => Observed::unknown(UnknownWhy::NotObserved, "PING: it was not asked"),
         },
     }
+}
+
+/// Once more without credentials, where the server had no room for two connections: ours ends first.
+pub async fn ask_second(dial: &Dial<'_>, one: &mut Asked, deadline: Instant) {
+    if !one.is_second_refused || one.failure.is_some() {
+        return;
+    }
+    one.link = None;
+    sleep(Duration::from_millis(50)).await;
+    let met = self::anonymous(dial, &one.endpoint, deadline).await;
+    let anonymous = conclude(met, &one.endpoint, &one.node.login, None);
+    one.node.security.open_commands = match &anonymous {
+        Observed::Value(Anonymous::Refused) => Observed::Value(Vec::new()),
+        Observed::Value(Anonymous::Accepted) => {
+            let why = "ACL DRYRUN: the server had no room for a second connection";
+            Observed::unknown(UnknownWhy::NotObserved, why)
+        }
+        Observed::Unknown(unknown) => unknown.clone().into(),
+    };
+    one.node.security.anonymous = anonymous;
 }
 
 /// Whether a server broke TLS off for want of a client certificate: TLS 1.3 has an alert for that, before

@@ -11,8 +11,8 @@ use super::connect::{Dial, Link};
 use super::door::{login, turned_away};
 use super::facts::{Node, Quorum, Sentinel, State};
 use super::info::Info;
-use super::node::state_of;
 use super::reply::{self, Problem, Reply};
+use super::unseen::state_of;
 use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
 
 /// A sentinel that was asked.
