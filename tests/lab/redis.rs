@@ -192,7 +192,7 @@ pub struct Sentinel {
 impl Sentinel {
     /// Three sentinels that watch `primary` under the name `main`, and know each other.
     pub fn three(primary: &Redis) -> Vec<Self> {
-        let sentinels: Vec<Self> = (0..3).map(|_| Self::start(primary.port)).collect();
+        let sentinels: Vec<Self> = (0..3).map(|_| Self::start(primary.port, 2)).collect();
         for sentinel in &sentinels {
             sentinel.wait_until("sentinel master main", |text| {
                 let value = |key: &str| {
@@ -206,11 +206,16 @@ impl Sentinel {
         sentinels
     }
 
-    fn start(primary: u16) -> Self {
+    /// A sentinel that watches `primary` under the name `main` and has so many votes for enough.
+    pub fn alone(primary: &Redis, quorum: u32) -> Self {
+        Self::start(primary.port, quorum)
+    }
+
+    fn start(primary: u16, quorum: u32) -> Self {
         let dir = TempDir::new().expect("temporary directory");
         let port = free_port();
         let conf = format!(
-            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {primary} 2\n\
+            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {primary} {quorum}\n\
              sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 3000\n",
             dir.path().display()
         );

@@ -88,3 +88,37 @@ fn a_minimal_grant_is_enough() {
     let verdict = probe(&url, &format!("{WRITES}\nrole = \"cache\"\npool_size = 5"));
     assert_results(&verdict, &[]);
 }
+
+#[test]
+fn a_replica_is_read_in_the_database_of_the_write() {
+    let primary = Redis::start("");
+    let replica = Redis::replica_of(&primary, "");
+    let params = format!("{WRITES}\nreplicas = [{:?}]", replica.url());
+    let url = format!("{}/1", primary.url());
+    assert_results(&probe(&url, &params), &[]);
+    let other = format!("url = {url:?}\nreplicas = [\"{}/0\"]", replica.url());
+    assert_eq!(crate::lab::wrong_params("redis", &other), ["replicas.0"]);
+}
+
+#[test]
+fn a_primary_that_is_gone_is_named() {
+    let primary = Redis::start("");
+    let replica = Redis::replica_of(&primary, "");
+    let url = primary.url();
+    let address = format!("127.0.0.1:{}", primary.port);
+    drop(primary);
+    let verdict = probe(&url, &format!("{WRITES}\nreplicas = [{:?}]", replica.url()));
+    assert_eq!(verdict.result("r/canary-write"), "fail");
+    let said = reason(&verdict, "canary-write");
+    assert!(
+        said.contains(&address) && said.contains("unreachable"),
+        "{said}"
+    );
+    let write = &verdict.facts("r")["canary"]["writes"][0];
+    assert!(
+        write["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("refused")),
+        "{write}"
+    );
+}

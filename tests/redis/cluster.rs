@@ -69,3 +69,58 @@ fn a_server_that_is_no_cluster_is_not_one() {
     assert_eq!(verdict.result("r/cluster-state"), "fail");
     assert_eq!(verdict.result("r/cluster-slots"), "fail");
 }
+
+#[test]
+fn a_slot_that_two_nodes_give_each_other_fails() {
+    let cluster = RedisCluster::start();
+    let ids: Vec<String> = (0..2)
+        .map(|index| cluster.nodes[index].cli("cluster myid").trim().to_owned())
+        .collect();
+    cluster.nodes[1].cli(&format!("cluster setslot 5 importing {}", ids[0]));
+    cluster.nodes[0].cli(&format!("cluster setslot 5 migrating {}", ids[1]));
+    let params = "cluster = true";
+    for url in [cluster.nodes[0].url(), cluster.nodes[5].url()] {
+        let verdict = probe(&url, params);
+        assert_results(&verdict, &[("cluster-open-slots", "warn")]);
+    }
+    // The one that gives it away says so to nobody.
+    cluster.nodes[0].cli(&format!("cluster setslot 5 node {}", ids[1]));
+    let verdict = probe(&cluster.nodes[0].url(), params);
+    assert_eq!(verdict.result("r/cluster-slots-agree"), "fail");
+    assert_eq!(verdict.result("r/cluster-slots"), "pass");
+    assert_eq!(
+        verdict.facts("r")["cluster"]["disputed_slots"],
+        serde_json::json!([5])
+    );
+    let verdict = probe(&cluster.nodes[2].url(), params);
+    assert_eq!(verdict.result("r/cluster-slots-agree"), "fail");
+    cluster.nodes[1].cli(&format!("cluster setslot 5 node {}", ids[1]));
+    for node in &cluster.nodes {
+        node.wait_for("cluster nodes", " 5 5461-10922");
+    }
+    let verdict = probe(&cluster.nodes[2].url(), params);
+    assert_results(&verdict, &[]);
+}
+
+#[test]
+fn nodes_that_are_not_named_make_the_cluster_unknown() {
+    let cluster = RedisCluster::start();
+    let url = cluster.nodes[0].url();
+    cluster.nodes[0].cli("acl setuser probe on >probe-secret ~* &* +@all -cluster|nodes");
+    let url = url.replace("redis://", "redis://probe:probe-secret@");
+    let verdict = probe(&url, "cluster = true\nallow_writes = true");
+    for rule in [
+        "reachable",
+        "ready",
+        "replica-link",
+        "cluster-state",
+        "cluster-slots",
+        "cluster-slots-agree",
+        "canary-write",
+    ] {
+        assert_eq!(verdict.result(&format!("r/{rule}")), "unknown", "{rule}");
+        let said = super::reason(&verdict, rule);
+        assert!(said.contains("CLUSTER NODES"), "{rule}: {said}");
+    }
+    assert_eq!(verdict.code, 3);
+}

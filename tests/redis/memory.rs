@@ -101,3 +101,51 @@ fn nearly_all_connections_in_use_warn() {
     assert_results(&verdict, &[("client-limit", "warn")]);
     drop(held);
 }
+
+#[test]
+fn a_policy_without_anything_to_evict_does_not_excuse_full_memory() {
+    let server = start("--maxmemory 1 --maxmemory-policy allkeys-lru");
+    let verdict = probe(&url(&server), "role = \"cache\"");
+    assert_results(
+        &verdict,
+        &[
+            ("memory", "fail"),
+            ("memory-headroom", "warn"),
+            ("writes-accepted", "fail"),
+        ],
+    );
+}
+
+#[test]
+fn a_few_keys_that_expire_do_not_excuse_full_memory() {
+    let server = start("--maxmemory 3mb --maxmemory-policy noeviction");
+    fill(&server);
+    server.cli("config set maxmemory 50mb maxmemory-policy volatile-lru");
+    let memory = server.cli("info memory");
+    let used = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"));
+    let used: u64 = used.expect("a figure").parse().expect("bytes");
+    let full = |expiring: u32| {
+        let keys: u32 = server.cli("dbsize").trim().parse().expect("a number");
+        let script = format!("for i=1,{expiring} do redis.call('PEXPIRE', 'k'..i, 1000000) end");
+        server.cli_words(&["eval", &script, "0"]);
+        server.cli(&format!(
+            "config set maxmemory {}",
+            used * 100 / 97 + 100_000
+        ));
+        let verdict = probe(&url(&server), "");
+        server.cli("config set maxmemory 50mb");
+        let results = ["memory", "memory-headroom"].map(|rule| {
+            let result = verdict.result(&format!("r/{rule}"));
+            result.to_owned()
+        });
+        (keys, results)
+    };
+    let (keys, results) = full(1);
+    assert_eq!(results, ["fail", "warn"]);
+    let (_, results) = full(keys / 4);
+    assert_eq!(results, ["pass", "warn"]);
+    let (_, results) = full(keys);
+    assert_eq!(results, ["pass", "pass"]);
+}

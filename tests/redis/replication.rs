@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{assert_results, probe, reason};
-use crate::lab::{Redis, attempt, free_port};
+use crate::lab::{Redis, attempt, free_port, wrong_params};
 
 fn replicas(list: &[&Redis]) -> String {
     let urls: Vec<String> = list.iter().map(|one| format!("{:?}", one.url())).collect();
@@ -159,4 +159,65 @@ fn too_few_good_replicas_refuse_writes() {
     );
     let _replica = Redis::replica_of(&primary, "");
     assert_results(&probe(&primary.url(), ""), &[]);
+}
+
+#[test]
+fn one_server_is_not_two() {
+    let primary = Redis::start("");
+    let replica = Redis::replica_of(&primary, "");
+    let twice = format!(
+        "url = {:?}\nreplicas = [{:?}, {:?}]",
+        primary.url(),
+        replica.url(),
+        replica.url()
+    );
+    assert_eq!(wrong_params("redis", &twice), ["replicas.1"]);
+    let named = format!("redis://localhost:{}", replica.port);
+    let params = format!("replicas = [{:?}, {named:?}]", replica.url());
+    let verdict = probe(&primary.url(), &params);
+    assert_results(&verdict, &[("servers-distinct", "fail")]);
+}
+
+#[test]
+fn a_replica_at_url_is_judged_itself_where_no_primary_was_seen() {
+    let primary = Redis::start("");
+    let replica = Redis::replica_of(&primary, "");
+    for (params, rule) in [
+        ("role = \"store\"", "persistence"),
+        ("persistence = \"both\"", "persistence-rdb"),
+        ("persistence = \"both\"", "persistence-aof"),
+    ] {
+        let verdict = probe(&replica.url(), params);
+        assert_eq!(verdict.result(&format!("r/{rule}")), "fail", "{params}");
+    }
+    let verdict = probe(&replica.url(), "");
+    assert_eq!(verdict.result("r/writes-accepted"), "na");
+    // Beside its primary a replica may be without.
+    primary.cli("config set save 3600");
+    primary.cli_words(&["config", "set", "save", "3600 1"]);
+    let params = format!("{}\npersistence = \"rdb\"", replicas(&[&replica]));
+    assert_eq!(
+        probe(&primary.url(), &params).result("r/persistence-rdb"),
+        "pass"
+    );
+}
+
+#[test]
+fn a_reader_of_the_stream_is_no_replica_that_lags() {
+    let primary = Redis::start("");
+    let mut reader = std::process::Command::new("redis-cli")
+        .args(["-p", &primary.port.to_string(), "--replica"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("run redis-cli");
+    primary.wait_for("info replication", "port=0,state=online");
+    std::thread::sleep(Duration::from_secs(7));
+    let verdict = probe(&primary.url(), "");
+    reader.kill().expect("end redis-cli");
+    reader.wait().expect("end redis-cli");
+    assert_results(&verdict, &[]);
+    let seen = &verdict.facts("r")["nodes"][0]["replication"]["replicas"][0];
+    assert_eq!(seen["is_consumer"], true);
+    assert!(seen["lag_seconds"].as_i64() > Some(5), "{seen}");
 }

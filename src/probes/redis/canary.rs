@@ -9,6 +9,7 @@ use redis::cmd;
 use tokio::time::{Instant, sleep};
 
 use super::cluster::{Member, slot};
+use super::connect::Link;
 use super::facts::{Canary, CanaryRead, CanaryWrite, Role, WriteResult};
 use super::node::Asked;
 use super::reply::{self, Problem, Reply};
@@ -19,7 +20,7 @@ const PREFIX: &str = "probe:canary:";
 /// When it expires by itself.
 const LIFETIME_MS: u32 = 10_000;
 /// Pauses before each look at a replica.
-const LOOKS_MS: [u64; 4] = [0, 10, 890, 2_000];
+const LOOKS_MS: [u64; 3] = [0, 10, 890];
 
 /// No canary was asked for.
 pub fn none() -> Canary {
@@ -31,12 +32,21 @@ pub fn none() -> Canary {
 }
 
 /// Writes on the primary, or on each one of a cluster.
-pub async fn run(asked: &[Asked], members: Option<&[Member]>, deadline: Instant) -> Canary {
+pub async fn run(
+    asked: &[Asked],
+    members: Option<&Result<Vec<Member>, Unknown>>,
+    deadline: Instant,
+) -> Canary {
+    let members = match members {
+        None => None,
+        Some(Ok(members)) => Some(members.as_slice()),
+        // Without the owners of the slots a key would be sent to the wrong node.
+        Some(Err(unknown)) => return unwritten(asked.first(), unknown),
+    };
     let token = RandomState::new().hash_one(Instant::now());
     let targets: Vec<(&Asked, String)> = match members {
         None => asked
             .first()
-            .filter(|first| first.link.is_some())
             .map(|first| (first, format!("{PREFIX}{token:016x}")))
             .into_iter()
             .collect(),
@@ -115,8 +125,9 @@ async fn one(
     is_cluster: bool,
     deadline: Instant,
 ) -> Outcome {
-    let Some(link) = &primary.link else {
-        return (written(primary, &Err(Problem::Silent)), Vec::new(), None);
+    let link = match ready(primary) {
+        Ok(link) => link,
+        Err(write) => return (write, Vec::new(), None),
     };
     let mut set = cmd("SET");
     set.arg(key).arg(key).arg("PX").arg(LIFETIME_MS);
@@ -160,6 +171,48 @@ fn is_replica_of(one: &Asked, primary: &Asked, is_cluster: bool) -> bool {
     one.node.role == Observed::Value(Role::Replica)
         && one.node.replication.replid.value().is_some()
         && one.node.replication.replid == primary.node.replication.replid
+}
+
+/// The connection over which a server may be written to, or why nothing is written there.
+fn ready(primary: &Asked) -> Result<&Link, CanaryWrite> {
+    let node = &primary.node;
+    let refused = |result: Observed<WriteResult>, error: String| CanaryWrite {
+        address: node.address.clone(),
+        result,
+        write_ms: Observed::unknown(UnknownWhy::NotObserved, error.clone()),
+        error,
+    };
+    let Some(link) = &primary.link else {
+        // What refused our credentials may well take those of others.
+        let result = match &node.state {
+            Observed::Value(_) => Observed::Value(WriteResult::Unreachable),
+            Observed::Unknown(unknown) => unknown.clone().into(),
+        };
+        return Err(refused(result, node.error.clone()));
+    };
+    match &node.database_exists {
+        Observed::Value(true) => Ok(link),
+        Observed::Value(false) => {
+            let error = "SELECT: the server has no such database".to_owned();
+            Err(refused(Observed::Value(WriteResult::Error), error))
+        }
+        Observed::Unknown(unknown) => Err(refused(unknown.clone().into(), unknown.detail.clone())),
+    }
+}
+
+/// Nothing was written, and nobody knows what would have become of it.
+fn unwritten(url: Option<&Asked>, why: &Unknown) -> Canary {
+    let writes = url.map(|url| CanaryWrite {
+        address: url.node.address.clone(),
+        result: why.clone().into(),
+        error: why.detail.clone(),
+        write_ms: why.clone().into(),
+    });
+    Canary {
+        writes: writes.into_iter().collect(),
+        reads: Vec::new(),
+        deleted: Observed::unknown(UnknownWhy::NotApplicable, "nothing was written"),
+    }
 }
 
 fn written(primary: &Asked, reply: &Reply) -> CanaryWrite {
@@ -213,17 +266,30 @@ async fn look(
     deadline: Instant,
 ) -> CanaryRead {
     let address = replica.node.address.clone();
+    let unseen = |seen: Observed<bool>, why: Unknown| CanaryRead {
+        address: address.clone(),
+        seen,
+        replicated_ms: why.into(),
+    };
     let Some(link) = &replica.link else {
         let why = Unknown {
             why: UnknownWhy::NotObserved,
             detail: replica.node.error.clone(),
         };
-        return CanaryRead {
-            address,
-            seen: why.clone().into(),
-            replicated_ms: why.into(),
-        };
+        return unseen(why.clone().into(), why);
     };
+    // Another database than that of the write shows nothing.
+    match &replica.node.database_exists {
+        Observed::Value(true) => {}
+        Observed::Value(false) => {
+            let why = Unknown {
+                why: UnknownWhy::NotObserved,
+                detail: "SELECT: the server has no such database".to_owned(),
+            };
+            return unseen(Observed::Value(false), why);
+        }
+        Observed::Unknown(unknown) => return unseen(unknown.clone().into(), unknown.clone()),
+    }
     if is_cluster {
         // Without it a replica sends us on to its primary.
         let _ = link.ask_one(cmd("READONLY"), deadline).await;

@@ -1,5 +1,7 @@
 //! A cluster: who is in it, by `CLUSTER NODES`, and whether it works, by each node's `CLUSTER INFO`.
 
+use std::collections::BTreeSet;
+
 use super::config::Endpoint;
 use super::facts::{Cluster, ClusterState, Node, NodeCluster, Shard};
 use super::info::Info;
@@ -24,6 +26,9 @@ pub struct Member {
     pub is_linked: bool,
     /// Ranges of slots, both ends included.
     pub slots: Vec<(u16, u16)>,
+    /// Slots on their way to another node, and from one; a node tells only its own.
+    pub migrating: Vec<u16>,
+    pub importing: Vec<u16>,
 }
 
 impl Member {
@@ -76,10 +81,21 @@ fn member(line: &str) -> Option<Member> {
     let announced = names.split(',').nth(1).unwrap_or_default();
     let host = if announced.is_empty() { ip } else { announced };
     // Slots that are on their way stand in brackets beside the ranges they are still part of.
-    let slots = words
-        .filter(|word| !word.starts_with('['))
-        .map(range)
-        .collect::<Option<Vec<_>>>()?;
+    let (mut slots, mut migrating, mut importing) = (Vec::new(), Vec::new(), Vec::new());
+    for word in words {
+        match word.strip_prefix('[') {
+            None => slots.push(range(word)?),
+            Some(open) => {
+                let (slot, arrow) = open.split_once('-')?;
+                let way = if arrow.starts_with('>') {
+                    &mut migrating
+                } else {
+                    &mut importing
+                };
+                way.push(slot.parse().ok()?);
+            }
+        }
+    }
     Some(Member {
         id,
         host: host.trim_matches(['[', ']']).to_owned(),
@@ -89,6 +105,8 @@ fn member(line: &str) -> Option<Member> {
         epoch,
         is_linked,
         slots,
+        migrating,
+        importing,
     })
 }
 
@@ -113,6 +131,83 @@ pub fn others(members: &[Member], url: &Endpoint) -> Vec<Endpoint> {
             url.sibling(host, member.port)
         })
         .collect()
+}
+
+/// A node of which nothing was seen.
+pub fn unseen(why: &Unknown) -> NodeCluster {
+    NodeCluster {
+        state: why.clone().into(),
+        slots_ok: why.clone().into(),
+        slots_assigned: why.clone().into(),
+        slots_failing: why.clone().into(),
+        current_epoch: why.clone().into(),
+        known_nodes: why.clone().into(),
+        migrating_slots: why.clone().into(),
+        importing_slots: why.clone().into(),
+    }
+}
+
+fn not_asked<T>() -> Observed<T> {
+    Observed::unknown(UnknownWhy::NotObserved, "CLUSTER NODES: it was not asked")
+}
+
+/// The first of many slots tell enough.
+fn listed(slots: impl Iterator<Item = u16>) -> Vec<i64> {
+    const MOST: usize = 100;
+    slots.take(MOST).map(i64::from).collect()
+}
+
+/// The slots that a node gives away, and those that it takes.
+pub fn open_slots(
+    members: &Result<Vec<Member>, Unknown>,
+) -> (Observed<Vec<i64>>, Observed<Vec<i64>>) {
+    let members = match members {
+        Ok(members) => members,
+        Err(unknown) => return (unknown.clone().into(), unknown.clone().into()),
+    };
+    let Some(own) = members.iter().find(|member| member.has("myself")) else {
+        let unknown = reply::unparseable("CLUSTER NODES");
+        return (unknown.clone().into(), unknown.into());
+    };
+    let numbers = |slots: &[u16]| Observed::Value(listed(slots.iter().copied()));
+    (numbers(&own.migrating), numbers(&own.importing))
+}
+
+/// Slots about whose owner the nodes disagree: each primary's own are held against the table of the node at
+/// `url`. A node that tells nothing leaves unknown whether there are others.
+pub fn disputed_slots(views: &[&Result<Vec<Member>, Unknown>]) -> Observed<Vec<i64>> {
+    let Some((Ok(table), others)) = views.split_first() else {
+        return views.first().map_or_else(not_asked, |first| match first {
+            Err(unknown) => unknown.clone().into(),
+            Ok(_) => not_asked(),
+        });
+    };
+    let slots_of = |member: &Member| -> BTreeSet<u16> {
+        let ranges = member.slots.iter();
+        ranges.flat_map(|(first, last)| *first..=*last).collect()
+    };
+    let mut disputed = BTreeSet::new();
+    let mut blind = None;
+    for view in others {
+        let members = match view {
+            Ok(members) => members,
+            Err(unknown) => {
+                blind = blind.or(Some(unknown.clone()));
+                continue;
+            }
+        };
+        let Some(own) = members.iter().find(|member| member.has("myself")) else {
+            blind = blind.or_else(|| Some(reply::unparseable("CLUSTER NODES")));
+            continue;
+        };
+        let named = table.iter().find(|member| member.id == own.id);
+        let named = named.map(slots_of).unwrap_or_default();
+        disputed.extend(named.symmetric_difference(&slots_of(own)));
+    }
+    match blind {
+        Some(unknown) if disputed.is_empty() => unknown.into(),
+        _ => Observed::Value(listed(disputed.into_iter())),
+    }
 }
 
 /// A node's own view, from `CLUSTER INFO`.
@@ -142,6 +237,8 @@ pub fn view(replies: &Replies, info: &Info) -> NodeCluster {
             pfail.saturating_add(*fail)
         }),
         current_epoch: seen.int("cluster_current_epoch"),
+        migrating_slots: not_asked(),
+        importing_slots: not_asked(),
         known_nodes: seen.int("cluster_known_nodes"),
     }
 }
@@ -150,6 +247,7 @@ pub fn view(replies: &Replies, info: &Info) -> NodeCluster {
 pub fn summary(
     enabled: Observed<bool>,
     members: &Result<Vec<Member>, Unknown>,
+    disputed_slots: Observed<Vec<i64>>,
     nodes: &[Node],
 ) -> Cluster {
     let shards = match members {
@@ -164,6 +262,7 @@ pub fn summary(
     Cluster {
         enabled,
         epoch_collision,
+        disputed_slots,
         shards,
         epochs_agree: same(nodes, |node| &node.cluster.current_epoch),
         members_agree: same(nodes, |node| &node.cluster.known_nodes),
@@ -241,6 +340,33 @@ mod tests {
         let shards = shards(&members);
         assert_eq!((shards.len(), shards[0].replicas), (1, 1));
         assert!(super::members("a b c").is_err());
+    }
+
+    #[test]
+    fn a_slot_that_each_gives_to_the_other_is_disputed() {
+        let table = |own: &str, a: &str, b: &str| {
+            let flags = |id: &str| if id == own { "myself,master" } else { "master" };
+            let text = format!(
+                "a 127.0.0.1:1@2 {} - 0 0 1 connected {a}\nb 127.0.0.1:3@4 {} - 0 0 2 connected {b}\n",
+                flags("a"),
+                flags("b")
+            );
+            super::members(&text)
+        };
+        let slots = |views: &[&Result<Vec<Member>, Unknown>]| disputed_slots(views);
+        let first = table("a", "0-4 6-99", "5 100-199");
+        let second = table("b", "0-99", "100-199");
+        assert_eq!(slots(&[&first, &second]), Observed::Value(vec![5]));
+        let second = table("b", "0-4 6-99", "5 100-199");
+        assert_eq!(slots(&[&first, &second]), Observed::Value(vec![]));
+        let silent = Err(reply::unparseable("CLUSTER NODES"));
+        assert!(slots(&[&first, &silent]).value().is_none());
+        assert!(slots(&[&silent, &first]).value().is_none());
+        let open = table("a", "0-99 [5->-b] [7-<-b]", "100-199");
+        assert_eq!(
+            open_slots(&open),
+            (Observed::Value(vec![5]), Observed::Value(vec![7]))
+        );
     }
 
     proptest! {

@@ -56,12 +56,10 @@ pub fn commands(
     list.push(("ACL GETUSER", with("ACL", &["GETUSER", "default"])));
     if config.cluster {
         list.push(("CLUSTER INFO", cluster_command("INFO")));
-        if declared_as == DeclaredAs::Url {
-            list.push(("CLUSTER NODES", cluster_command("NODES")));
-        }
+        list.push(("CLUSTER NODES", cluster_command("NODES")));
     }
     // Last: its reply alone may be larger than what is taken, which ends the connection.
-    if config.pool_size.is_some() {
+    if config.pool_size.is_some() && declared_as == DeclaredAs::Url {
         list.push(("CLIENT LIST", with("CLIENT", &["LIST", "TYPE", "normal"])));
     }
     list

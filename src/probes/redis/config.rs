@@ -23,7 +23,8 @@ pub struct Config {
     /// `replicas` it must be the primary, with `cluster` it is any node. A query is not read:
     /// certificates are always verified.
     url: UrlText,
-    /// The replicas of the server at `url`, as URLs; each is asked itself.
+    /// The replicas of the server at `url`, as URLs; each is asked itself. A URL without a database
+    /// has that of `url`.
     #[serde(default)]
     pub(super) replicas: Vec<UrlText>,
     /// The sentinels that watch it, as URLs, with their own credentials where they have some.
@@ -50,8 +51,8 @@ pub struct Config {
     client_cert_file: Option<FilePath>,
     /// The private key (PEM) of `client_cert_file`.
     client_key_file: Option<FilePath>,
-    /// The plaintext port that must not answer where `url` is `rediss`; the one that the server
-    /// itself names unless given.
+    /// A plaintext port that must not answer where `url` is `rediss`, on any server; the one that each
+    /// server itself names must not either.
     pub(super) plaintext_port: Option<u16>,
     /// Whether a canary may be written: a key of its own, `probe:canary:…`, that expires.
     #[serde(default)]
@@ -117,6 +118,8 @@ pub struct Endpoint {
     pub user: Option<String>,
     pub password: Option<Secret>,
     pub db: u32,
+    /// Whether the URL names that database, or it is the first for want of a number.
+    pub names_db: bool,
     /// Whether our client certificate, where there is one, is shown to it.
     pub shows_certificate: bool,
 }
@@ -167,13 +170,16 @@ impl Prepared {
     pub fn new(config: &Config) -> Result<Self, Vec<ParamError>> {
         let mut errors = Vec::new();
         let url = endpoint(&config.url, "url", &mut errors);
-        let replicas = endpoints(&config.replicas, "replicas", &mut errors);
+        let mut replicas = endpoints(&config.replicas, "replicas", &mut errors);
         let sentinels = endpoints(&config.sentinels, "sentinels", &mut errors);
+        check_twice("replicas", &replicas, &mut errors);
+        check_twice("sentinels", &sentinels, &mut errors);
         let tls = tls_profile(config, &mut errors);
         let server_name = server_name(config, &mut errors);
         check_combination(config, &mut errors);
         if let Some(url) = &url {
             check_distinct(url, &replicas, &mut errors);
+            inherit_database(url, &mut replicas, &mut errors);
             if config.cluster && url.db != 0 {
                 errors.push(ParamError::new("url", "a cluster has database 0 alone"));
             }
@@ -243,11 +249,41 @@ fn check_combination(config: &Config, errors: &mut Vec<ParamError>) {
 
 fn check_distinct(url: &Endpoint, replicas: &[Endpoint], errors: &mut Vec<ParamError>) {
     for (index, replica) in replicas.iter().enumerate() {
-        if replica.address() == url.address() {
+        if is_same(replica, url) {
             let message = "is the server at `url`: a replica is another one";
             errors.push(ParamError::new(format!("replicas.{index}"), message));
         }
     }
+}
+
+/// What is written to a database is read from the same one.
+fn inherit_database(url: &Endpoint, replicas: &mut [Endpoint], errors: &mut Vec<ParamError>) {
+    for (index, replica) in replicas.iter_mut().enumerate() {
+        if !replica.names_db {
+            replica.db = url.db;
+        } else if replica.db != url.db {
+            let message = format!(
+                "names database {}, and `url` {}: a replica has the databases of its primary, so name the same or none",
+                replica.db, url.db
+            );
+            errors.push(ParamError::new(format!("replicas.{index}"), message));
+        }
+    }
+}
+
+fn check_twice(param: &str, list: &[Endpoint], errors: &mut Vec<ParamError>) {
+    for (index, one) in list.iter().enumerate() {
+        let earlier = list.iter().take(index);
+        let twin = earlier.into_iter().position(|known| is_same(known, one));
+        if let Some(twin) = twin {
+            let message = format!("is `{param}.{twin}` once more: name each server once");
+            errors.push(ParamError::new(format!("{param}.{index}"), message));
+        }
+    }
+}
+
+fn is_same(one: &Endpoint, other: &Endpoint) -> bool {
+    one.port == other.port && one.host.eq_ignore_ascii_case(&other.host)
 }
 
 fn endpoints(urls: &[UrlText], param: &str, errors: &mut Vec<ParamError>) -> Vec<Endpoint> {
@@ -288,6 +324,7 @@ fn parse(text: &str) -> Result<Endpoint, String> {
         return Err("port 0 cannot be connected to: write the port of the server".to_owned());
     }
     let path = url.path().trim_matches('/');
+    let names_db = !path.is_empty();
     let db = if path.is_empty() {
         0
     } else {
@@ -307,6 +344,7 @@ fn parse(text: &str) -> Result<Endpoint, String> {
         user: user.map(decode).transpose()?,
         password: password.map(decode).transpose()?.map(Secret::from),
         db,
+        names_db,
         shows_certificate: true,
     })
 }

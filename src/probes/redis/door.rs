@@ -90,3 +90,26 @@ pub fn turned_away(said: &Problem) -> (Observed<State>, String, Option<Failure>)
     let failure = Failure::target(detail.clone());
     (Observed::Value(State::Broken), detail, Some(failure))
 }
+
+/// Whether a server refused our credentials.
+pub fn is_denied(login: &Observed<Login>) -> bool {
+    matches!(login, Observed::Unknown(unknown) if unknown.why == UnknownWhy::Denied)
+}
+
+/// What `SELECT` said; without it a later command would meet the first database.
+pub fn database_exists(replies: &Replies, endpoint: &Endpoint) -> Observed<bool> {
+    if endpoint.db == 0 {
+        return Observed::Value(true);
+    }
+    match replies.get("SELECT") {
+        Some(Ok(_)) => Observed::Value(true),
+        Some(Err(Problem::Refused { code, text }))
+            if code == "ERR"
+                && (text.contains("out of range") || text.contains("not allowed in cluster")) =>
+        {
+            Observed::Value(false)
+        }
+        Some(Err(problem)) => problem.unknown("SELECT").into(),
+        None => Observed::unknown(UnknownWhy::NotObserved, "SELECT: it was not asked"),
+    }
+}

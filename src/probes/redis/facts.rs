@@ -10,8 +10,11 @@ use crate::evidence::Observed;
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Facts {
     /// Every data server: the one at `url` first, then the declared replicas, or the other nodes of
-    /// the cluster.
+    /// the cluster. Where the cluster does not tell its nodes, one entry of which nothing is known stands
+    /// for them.
     pub nodes: Vec<Node>,
+    /// Whether the servers that answered are as many as are declared: none answers at two addresses.
+    pub nodes_distinct: Observed<bool>,
     /// Seconds of writes that are lost if the servers that take writes die now; the worst of them.
     pub loss_seconds: Observed<f64>,
     /// Changes that are lost if the servers that take writes die now, all of them together. With
@@ -19,6 +22,8 @@ pub struct Facts {
     pub loss_changes: Observed<i64>,
     /// Every declared sentinel, in their order.
     pub sentinels: Vec<Sentinel>,
+    /// Whether the sentinels that answered are as many processes.
+    pub sentinels_distinct: Observed<bool>,
     /// Whether all sentinels that answered name the same primary, by address.
     pub sentinels_agree: Observed<bool>,
     /// The cluster, as its nodes see it.
@@ -27,7 +32,7 @@ pub struct Facts {
     pub canary: Canary,
     /// The declared `pool_size`.
     pub pool_size: Observed<i64>,
-    /// What the plaintext port beside TLS does.
+    /// What the plaintext ports beside TLS do: `open` when that of any server is.
     pub plaintext_port: Observed<PortState>,
     /// Whether an earlier run of this probe is known; never in a single run.
     pub has_earlier_run: bool,
@@ -50,6 +55,10 @@ pub struct NodeCluster {
     pub current_epoch: Observed<i64>,
     /// Nodes that it knows.
     pub known_nodes: Observed<i64>,
+    /// With `cluster`: slots that it is giving to another node.
+    pub migrating_slots: Observed<Vec<i64>>,
+    /// With `cluster`: slots that it is taking from another node.
+    pub importing_slots: Observed<Vec<i64>>,
 }
 
 /// Whether a cluster works.
@@ -75,6 +84,8 @@ pub struct Cluster {
     pub members_agree: Observed<bool>,
     /// Whether two primaries claim their slots in the same epoch.
     pub epoch_collision: Observed<bool>,
+    /// Slots that the node at `url` gives to another owner than the owner itself: clients are sent to and fro.
+    pub disputed_slots: Observed<Vec<i64>>,
 }
 
 /// A primary with its slots.
@@ -103,11 +114,14 @@ pub struct Sentinel {
     pub quorum: Observed<Quorum>,
     /// The same in its words.
     pub quorum_text: Observed<String>,
+    /// The id that it took when it started.
+    pub run_id: Observed<String>,
     /// The primary that it names, `host:port`.
     pub primary: Observed<String>,
     /// The run id of that primary, as the sentinel knows it.
     pub primary_run_id: Observed<String>,
-    /// Whether that is the server at `url`, by run id.
+    /// Whether that is the server at `url`, by run id; by address where the sentinel has not read the
+    /// run id yet.
     pub names_url: Observed<bool>,
     /// Whether it holds the primary for down.
     pub primary_down: Observed<bool>,
@@ -181,6 +195,8 @@ pub enum WriteResult {
     Unavailable,
     /// No answer came.
     Silent,
+    /// The server could not be reached.
+    Unreachable,
     /// Another error.
     Error,
 }

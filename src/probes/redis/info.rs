@@ -74,6 +74,11 @@ impl Info {
         self.read(key, |value| value.parse().ok())
     }
 
+    /// A whole number that counts something.
+    pub fn count(&self, key: &str) -> Observed<i64> {
+        self.read(key, |value| value.parse().ok().filter(|n| *n >= 0))
+    }
+
     /// A number.
     pub fn float(&self, key: &str) -> Observed<f64> {
         self.read(key, |value| {

@@ -28,18 +28,20 @@ pub fn memory(info: &Info) -> Memory {
     // Output buffers of replicas and the buffer of the append-only file do not count.
     let uncounted = match info.get("mem_not_counted_for_evict") {
         Ok(None) => Observed::Value(0),
-        _ => info.int("mem_not_counted_for_evict"),
+        _ => info.count("mem_not_counted_for_evict"),
     };
-    let used_bytes = both(&info.int("used_memory"), &uncounted, |used, uncounted| {
+    let used_bytes = both(&info.count("used_memory"), &uncounted, |used, uncounted| {
         used.saturating_sub(*uncounted)
     });
-    let rss_bytes = info.int("used_memory_rss");
-    let maxmemory_bytes = info.int("maxmemory");
-    let system_bytes = info.int("total_system_memory");
+    let rss_bytes = info.count("used_memory_rss");
+    let maxmemory_bytes = info.count("maxmemory");
+    let system_bytes = info.count("total_system_memory");
     let policy = info.text("maxmemory_policy");
+    let evictable_ratio = evictable_ratio(info, &policy, &maxmemory_bytes);
     Memory {
         used_ratio: used_ratio(&used_bytes, &rss_bytes, &maxmemory_bytes, &system_bytes),
-        can_evict: can_evict(info, &policy, &maxmemory_bytes),
+        can_evict: evictable_ratio.clone().map(|share| share > 0.0),
+        evictable_ratio,
         used_bytes,
         rss_bytes,
         maxmemory_bytes,
@@ -47,7 +49,7 @@ pub fn memory(info: &Info) -> Memory {
         policy,
         fragmentation_ratio: info.float("mem_fragmentation_ratio"),
         fragmentation_bytes: info.int("mem_fragmentation_bytes"),
-        evicted_keys: info.int("evicted_keys"),
+        evicted_keys: info.count("evicted_keys"),
     }
 }
 
@@ -71,15 +73,38 @@ fn used_ratio(
     })
 }
 
-fn can_evict(info: &Info, policy: &Observed<String>, maxmemory: &Observed<i64>) -> Observed<bool> {
+/// Whether a server that may evict has yet to do so.
+pub fn is_evicting(info: &Info) -> bool {
+    let seen = memory(info);
+    let over = both(&seen.used_bytes, &seen.maxmemory_bytes, |used, limit| {
+        used > limit
+    });
+    seen.can_evict == Observed::Value(true) && over == Observed::Value(true)
+}
+
+/// The share of the keys that the policy may evict: where there is no key, there is nothing.
+fn evictable_ratio(
+    info: &Info,
+    policy: &Observed<String>,
+    maxmemory: &Observed<i64>,
+) -> Observed<f64> {
     both(policy, maxmemory, |policy, limit| (policy.clone(), *limit)).and_then(|(policy, limit)| {
         if limit == 0 || policy == "noeviction" {
-            return Observed::Value(false);
+            return Observed::Value(0.0);
         }
-        if policy.starts_with("volatile-") {
-            return sum_over_databases(info, "expires").map(|expires| expires > 0);
-        }
-        Observed::Value(true)
+        let keys = keys(info);
+        let evictable = if policy.starts_with("volatile-") {
+            sum_over_databases(info, "expires")
+        } else {
+            keys.clone()
+        };
+        both(&evictable, &keys, |evictable, keys| {
+            if *keys > 0 {
+                ratio(*evictable, *keys).min(1.0)
+            } else {
+                0.0
+            }
+        })
     })
 }
 
@@ -96,7 +121,12 @@ fn sum_over_databases(info: &Info, name: &str) -> Observed<i64> {
     };
     databases
         .iter()
-        .map(|database| part(database, name)?.parse::<i64>().ok())
+        .map(|database| {
+            part(database, name)?
+                .parse::<i64>()
+                .ok()
+                .filter(|n| *n >= 0)
+        })
         .try_fold(0_i64, |sum, count| Some(sum.saturating_add(count?)))
         .map_or_else(
             || reply::unparseable("INFO keyspace").into(),
@@ -106,8 +136,8 @@ fn sum_over_databases(info: &Info, name: &str) -> Observed<i64> {
 
 /// The clients of a server.
 pub fn clients(info: &Info) -> Clients {
-    let connected = info.int("connected_clients");
-    let max = info.int("maxclients");
+    let connected = info.count("connected_clients");
+    let max = info.count("maxclients");
     let used_ratio =
         both(&connected, &max, |connected, max| (*connected, *max)).and_then(|(connected, max)| {
             if max > 0 {
@@ -120,16 +150,22 @@ pub fn clients(info: &Info) -> Clients {
         connected,
         max,
         used_ratio,
-        blocked: info.int("blocked_clients"),
+        blocked: info.count("blocked_clients"),
         pooled: Observed::unknown(
             crate::evidence::UnknownWhy::NotApplicable,
             "no `pool_size` is declared",
         ),
-        rejected_connections: info.int("rejected_connections"),
+        rejected_connections: info.count("rejected_connections"),
     }
 }
 
-/// Ordinary clients in the reply of `CLIENT LIST`, without the connection over which it came.
+fn is_name_of_sentinel(part: &str) -> bool {
+    part.strip_prefix("name=sentinel-")
+        .is_some_and(|rest| rest.ends_with("-cmd"))
+}
+
+/// Ordinary clients in the reply of `CLIENT LIST`, without the connection over which it came and without
+/// those of sentinels, which name theirs.
 pub fn pooled_clients(reply: Option<&Reply>, own: Option<SocketAddr>) -> Observed<i64> {
     let text = match reply::value(reply, "CLIENT LIST") {
         Err(unknown) => return unknown.into(),
@@ -146,6 +182,55 @@ pub fn pooled_clients(reply: Option<&Reply>, own: Option<SocketAddr>) -> Observe
             own.as_ref()
                 .is_none_or(|own| !line.split(' ').any(|part| part == own))
         })
+        .filter(|line| !line.split(' ').any(is_name_of_sentinel))
         .count();
     Observed::Value(i64::try_from(others).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_evicted_takes_keys() {
+        let share = |policy: &str, keyspace: &str| {
+            let info = format!("maxmemory:1\nmaxmemory_policy:{policy}\nused_memory:9\n{keyspace}");
+            memory(&Info::parse(&info)).evictable_ratio
+        };
+        assert_eq!(share("allkeys-lru", ""), Observed::Value(0.0));
+        assert_eq!(
+            share("allkeys-lru", "db3:keys=1,expires=0"),
+            Observed::Value(1.0)
+        );
+        let keys = "db0:keys=16,expires=4,avg_ttl=0\ndb1:keys=4,expires=1,avg_ttl=0\n";
+        assert_eq!(share("volatile-ttl", keys), Observed::Value(0.25));
+        assert_eq!(share("noeviction", keys), Observed::Value(0.0));
+        assert!(
+            share("volatile-ttl", "db0:keys=x,expires=1")
+                .value()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn negative_counts_are_none() {
+        let seen = memory(&Info::parse(
+            "maxmemory:-1\nused_memory:5\nused_memory_rss:-5\ntotal_system_memory:9\n",
+        ));
+        assert!(seen.maxmemory_bytes.value().is_none() && seen.used_ratio.value().is_none());
+        let seen = memory(&Info::parse(
+            "maxmemory:0\nused_memory:5\nused_memory_rss:-5\ntotal_system_memory:9\n",
+        ));
+        assert!(seen.used_ratio.value().is_none());
+    }
+
+    #[test]
+    fn the_connections_of_sentinels_are_not_of_a_pool() {
+        let list = "id=1 addr=127.0.0.1:1 name= cmd=get\nid=2 addr=127.0.0.1:2 name=sentinel-1a2b3c4d-cmd cmd=ping\nid=3 addr=127.0.0.1:3 name=sentinel-app cmd=get\n";
+        let reply: Reply = Ok((
+            redis::Value::BulkString(list.as_bytes().to_vec()),
+            std::time::Duration::ZERO,
+        ));
+        assert_eq!(pooled_clients(Some(&reply), None), Observed::Value(2));
+    }
 }

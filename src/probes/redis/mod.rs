@@ -22,6 +22,7 @@ mod security;
 mod sentinel;
 mod since;
 mod slow_log;
+mod unseen;
 mod writes;
 
 use futures_util::future::join_all;
@@ -52,7 +53,7 @@ impl ProbeKind for Redis {
     const INFO: KindInfo = KindInfo {
         name: "redis",
         summary: "Redis and Valkey: persistence, memory, replication, Sentinel, Cluster, access",
-        privileges: "a user with `+ping +info +config|get +slowlog|get +acl|getuser +acl|dryrun`, for `pool_size` `+client|list`, for `cluster` `+cluster|info +cluster|nodes`; for the canary also `~probe:canary:* +set +get +del +readonly`; at sentinels `+ping +info +sentinel|master +sentinel|ckquorum`",
+        privileges: "a user with `+ping +info +config|get +slowlog|get +acl|getuser +acl|dryrun`, for `pool_size` `+client|list`, for `cluster` `+cluster|info +cluster|nodes`, for a URL with a database `+select`; for the canary also `~probe:canary:* +set +get +del +readonly`; at sentinels `+ping +info +sentinel|master +sentinel|ckquorum`",
         effect: Effect::Write,
         side_effects: "at most 20 commands per server and two connections, none of them reads other keys; a key `probe:canary:…`, deleted at once or after ten seconds, only with `allow_writes = true`",
         example: "url = \"redis://cache.example.com:6379/0\"\nrole = \"cache\"\n",
@@ -108,15 +109,19 @@ impl ProbeKind for Redis {
             sentinel::ask(&dial, endpoint, &self.prepared.master_name, steps.declared)
         });
         let (data, sentinels) = tokio::join!(self.data(&dial, &steps), join_all(sentinels));
-        let (mut sentinels, failures): (Vec<_>, Vec<_>) = sentinels.into_iter().unzip();
-        if let Some(failure) = nothing_seen(&data.asked, &sentinels, &failures) {
+        let (mut data, mut sentinels) = (data, sentinels);
+        if let Some(failure) = nothing_seen(&data.asked, &sentinels) {
             return Err(failure);
         }
         if let Some(url) = data.asked.first() {
-            sentinel::compare(&mut sentinels, &url.node);
+            sentinel::compare(&mut sentinels, &url.node, url.remote);
         }
-        let plaintext_port = plaintext::observe(&dial, &self.config, &data.asked, steps.end).await;
-        Ok(self.facts(ctx, data, sentinels, plaintext_port))
+        let sentinels = sentinels.into_iter().map(|one| one.sentinel).collect();
+        let ports = plaintext::observe(&dial, &self.config, &data.asked, steps.end).await;
+        for (one, port) in data.asked.iter_mut().zip(ports) {
+            one.node.plaintext_port = port;
+        }
+        Ok(self.facts(ctx, data, sentinels))
     }
 }
 
@@ -175,16 +180,29 @@ impl Redis {
         let mut nodes: Vec<&mut Node> = asked.iter_mut().map(|one| &mut one.node).collect();
         replication::compare(&mut nodes, self.config.cluster);
         let canary = if self.config.allow_writes {
-            let members = members.as_ref().ok().filter(|_| self.config.cluster);
-            canary::run(&asked, members.map(Vec::as_slice), steps.end).await
+            let members = Some(&members).filter(|_| self.config.cluster);
+            canary::run(&asked, members, steps.end).await
         } else {
             canary::none()
         };
+        let seconds = asked
+            .iter_mut()
+            .map(|one| security::ask_second(dial, one, steps.end));
+        join_all(seconds).await;
         Data {
             asked,
             members,
             canary,
         }
+    }
+
+    /// What stands for the nodes that were not asked, because the one at `url` does not tell who they are.
+    fn unnamed(&self, data: &Data) -> Option<Node> {
+        let first = data.asked.first()?;
+        let why = data.members.as_ref().err()?;
+        let is_asked = self.config.cluster && first.failure.is_none();
+        (is_asked && first.cluster_enabled != Observed::Value(false))
+            .then(|| unseen::unnamed(&first.endpoint, why))
     }
 
     fn members(&self, asked: &[Asked]) -> Result<Vec<Member>, Unknown> {
@@ -195,10 +213,7 @@ impl Redis {
             });
         }
         match asked.first() {
-            Some(first) => first
-                .cluster_nodes
-                .clone()
-                .and_then(|text| cluster::members(&text)),
+            Some(first) => first.members.clone(),
             None => Ok(Vec::new()),
         }
     }
@@ -228,30 +243,30 @@ impl Redis {
         join_all(asking).await
     }
 
-    fn facts(
-        &self,
-        ctx: &Context,
-        data: Data,
-        sentinels: Vec<Sentinel>,
-        plaintext_port: Observed<facts::PortState>,
-    ) -> Facts {
+    fn facts(&self, ctx: &Context, data: Data, sentinels: Vec<Sentinel>) -> Facts {
         let enabled = data.asked.first().map_or_else(
             || Observed::unknown(UnknownWhy::NotObserved, "it was not asked"),
             |first| first.cluster_enabled.clone(),
         );
-        let nodes: Vec<Node> = data.asked.into_iter().map(|one| one.node).collect();
+        let views: Vec<_> = data.asked.iter().map(|one| &one.members).collect();
+        let disputed_slots = cluster::disputed_slots(&views);
+        let unnamed = self.unnamed(&data);
+        let nodes = data.asked.into_iter().map(|one| one.node);
+        let nodes: Vec<Node> = nodes.chain(unnamed).collect();
         let last = ctx.earlier().last().map(|earlier| &earlier.facts);
         Facts {
             loss_seconds: over_primaries(&nodes, |node| &node.loss.seconds, f64::max),
             loss_changes: over_primaries(&nodes, |node| &node.loss.changes, i64::saturating_add),
             sentinels_agree: sentinel::agree(&sentinels),
-            cluster: cluster::summary(enabled, &data.members, &nodes),
+            sentinels_distinct: sentinel::distinct(&sentinels),
+            cluster: cluster::summary(enabled, &data.members, disputed_slots, &nodes),
             canary: data.canary,
             pool_size: self.config.pool_size.map_or_else(
                 || Observed::unknown(UnknownWhy::NotApplicable, "no `pool_size` is declared"),
                 |size| Observed::Value(i64::from(size)),
             ),
-            plaintext_port,
+            nodes_distinct: node::all_different(nodes.iter().map(|node| &node.run_id)),
+            plaintext_port: plaintext::worst(nodes.iter().map(|node| &node.plaintext_port)),
             has_earlier_run: last.is_some(),
             since_last_run: since::since_last_run(last, &nodes, &sentinels),
             nodes,
@@ -316,15 +331,11 @@ async fn look_again_at(one: &mut Asked, deadline: Instant) {
 
 /// The failure of an attempt in which no server said anything. A server that is broken while the one
 /// at `url` merely refused us is something that was seen.
-fn nothing_seen(
-    asked: &[Asked],
-    sentinels: &[Sentinel],
-    failures: &[Option<Failure>],
-) -> Option<Failure> {
+fn nothing_seen(asked: &[Asked], sentinels: &[sentinel::Asked]) -> Option<Failure> {
     let answered = asked.iter().any(|one| one.failure.is_none())
         || sentinels
             .iter()
-            .any(|sentinel| sentinel.state == Observed::Value(State::Answered));
+            .any(|one| one.sentinel.state == Observed::Value(State::Answered));
     if answered {
         return None;
     }
@@ -333,7 +344,7 @@ fn nothing_seen(
         .iter()
         .skip(1)
         .filter_map(|one| one.failure.as_ref())
-        .chain(failures.iter().flatten())
+        .chain(sentinels.iter().filter_map(|one| one.failure.as_ref()))
         .any(|failure| failure.outcome() == Outcome::TargetError);
     if first.outcome() != Outcome::TargetError && others {
         return None;

@@ -1,18 +1,24 @@
 //! One data server: what it is asked, and what its answers say.
 
-use redis::Cmd;
-use tokio::time::Instant;
+use std::time::Duration;
 
+use redis::{Cmd, cmd};
+use tokio::time::{Instant, sleep};
+
+use super::cluster::Member;
 use super::commands::{cluster_command, commands};
 use super::config::{Config, Endpoint};
-use super::connect::{Dial, Down, Link};
-use super::door::{closed_door, login, outcome, turned_away};
-use super::facts::{DeclaredAs, Flavour, Node, Ping, Role, State};
+use super::connect::{Dial, Link};
+use super::door::{closed_door, database_exists, is_denied, login, outcome, turned_away};
+use super::facts::{Anonymous, DeclaredAs, Flavour, Node, Ping, Role, State};
 use super::info::{Info, part};
 use super::reply::{self, Reply};
+use super::unseen::{said_nothing_readable, unreached};
 use super::{cluster, memory, persistence, replication, security, slow_log, writes};
-use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy, millis};
-use crate::net::NetError;
+use crate::evidence::{Failure, Observed, Unknown, UnknownWhy, millis};
+
+/// Only a server that was asked no more commands is asked for `INFO` twice, so that none is asked more than 20.
+const MOST_FOR_A_SECOND_LOOK: usize = 12;
 
 /// A server that was asked: its facts, and what later steps need of it.
 pub struct Asked {
@@ -20,17 +26,22 @@ pub struct Asked {
     pub endpoint: Endpoint,
     /// The connection, where there is one, logged in.
     pub link: Option<Link>,
-    /// The reply of `CLUSTER NODES`, where it was asked.
-    pub cluster_nodes: Result<String, Unknown>,
+    /// Where it was found.
+    pub remote: Option<std::net::SocketAddr>,
+    /// The members that it names, where `CLUSTER NODES` was asked.
+    pub members: Result<Vec<Member>, Unknown>,
     /// Why nothing was observed.
     pub failure: Option<Failure>,
     /// Whether it is a node of a cluster.
     pub cluster_enabled: Observed<bool>,
+    /// Whether a second connection, the one without credentials, came to nothing.
+    pub is_second_refused: bool,
     /// The port for plaintext that it names itself.
     pub plaintext_port: Observed<i64>,
 }
 
 /// The replies of one server, by what was asked.
+#[derive(Default)]
 pub struct Replies(Vec<(&'static str, Reply)>);
 
 impl Replies {
@@ -96,6 +107,7 @@ async fn ask_over(
     let mut replies = Replies(labels.zip(replies).collect());
     let login = login(replies.get("AUTH"), endpoint, replies.get("PING"));
     let (mut state, mut error, mut failure) = outcome(&replies, &login);
+    let is_turned_away = is_denied(&login);
     let said = match replies.all().find_map(closed_door) {
         Some(said) => Some(said),
         None if state == Observed::Value(State::Broken) => dial.greeting(endpoint, deadline).await,
@@ -104,14 +116,36 @@ async fn ask_over(
     if let Some(said) = said {
         (state, error, failure) = turned_away(&said);
     }
-    let info = info(&replies);
+    if let Some(target) = failure.as_mut()
+        && state == Observed::Value(State::Broken)
+        && !endpoint.tls
+        && said_nothing_readable(&error)
+    {
+        error.push_str(": where it is a port for TLS, write `rediss`");
+        *target = Failure::target(error.clone());
+    }
+    let mut info = info(&replies);
+    // A cache that is filled in one go is over its bound until it has evicted: it does so as it is asked.
+    if replies.0.len() <= MOST_FOR_A_SECOND_LOOK && memory::is_evicting(&info) {
+        sleep(Duration::from_millis(100)).await;
+        let again = link.ask_one(cmd("INFO"), deadline).await;
+        if let Ok((value, _)) = again {
+            info = Info::parse(&reply::text(&value).unwrap_or_default());
+        }
+    }
     let cluster_enabled = info.flag("cluster_enabled");
     if !config.cluster && cluster_enabled == Observed::Value(true) {
         let late = link.ask_one(cluster_command("INFO"), deadline).await;
         replies.0.push(("CLUSTER INFO", late));
     }
+    let is_second_refused = anonymous.is_some();
     let anonymous = security::conclude(anonymous, endpoint, &login, replies.get("PING"));
-    let open_commands = security::open_commands(&anonymous, &link, deadline).await;
+    let is_second_refused = is_second_refused && anonymous.value().is_none();
+    let open_commands = security::open_commands(&anonymous, &link, &replies, deadline).await;
+    if is_turned_away && anonymous == Observed::Value(Anonymous::Accepted) {
+        // That anybody else gets in was seen, and is worth a verdict.
+        failure = None;
+    }
     let facts = Gathered {
         config,
         dial,
@@ -124,16 +158,25 @@ async fn ask_over(
     node.error = error;
     node.is_loopback = Observed::Value(link.remote.ip().to_canonical().is_loopback());
     node.login = login;
+    node.database_exists = database_exists(&replies, endpoint);
     node.security.anonymous = anonymous;
     node.security.open_commands = open_commands;
-    let cluster_nodes = reply::value(replies.get("CLUSTER NODES"), "CLUSTER NODES")
-        .and_then(|value| reply::text(value).ok_or_else(|| reply::unparseable("CLUSTER NODES")));
+    let members = reply::value(replies.get("CLUSTER NODES"), "CLUSTER NODES")
+        .and_then(|value| reply::text(value).ok_or_else(|| reply::unparseable("CLUSTER NODES")))
+        .and_then(|text| cluster::members(&text));
+    if config.cluster {
+        (node.cluster.migrating_slots, node.cluster.importing_slots) =
+            cluster::open_slots(&members);
+    }
     Asked {
         plaintext_port: plaintext_port(&replies, &info),
+        is_second_refused,
         node,
         endpoint: endpoint.clone(),
-        link: failure.is_none().then_some(link),
-        cluster_nodes,
+        remote: Some(link.remote),
+        // Whoever refused our credentials is asked nothing more, least of all to write.
+        link: (failure.is_none() && !is_turned_away).then_some(link),
+        members,
         failure,
         cluster_enabled,
     }
@@ -175,66 +218,18 @@ fn plaintext_port(replies: &Replies, info: &Info) -> Observed<i64> {
     }
 }
 
-/// A server that could not be connected to.
-fn unreached(endpoint: &Endpoint, declared_as: DeclaredAs, down: Down) -> Asked {
-    let (state, failure) = state_of(down);
-    let why = match &state {
-        Observed::Unknown(unknown) => unknown.clone(),
-        Observed::Value(_) => Unknown {
-            why: UnknownWhy::NotObserved,
-            detail: failure.detail().to_owned(),
-        },
-    };
-    let node = blind(
-        endpoint,
-        declared_as,
-        state,
-        failure.detail().to_owned(),
-        &why,
-    );
-    Asked {
-        node,
-        endpoint: endpoint.clone(),
-        link: None,
-        cluster_nodes: Err(why.clone()),
-        failure: Some(failure),
-        cluster_enabled: why.clone().into(),
-        plaintext_port: why.into(),
+/// Whether ids are all different; one that is not known may be any.
+pub fn all_different<'i>(ids: impl Iterator<Item = &'i Observed<String>>) -> Observed<bool> {
+    let mut known = std::collections::BTreeSet::new();
+    let mut blind = None;
+    for id in ids {
+        match id {
+            Observed::Value(id) if !known.insert(id) => return Observed::Value(false),
+            Observed::Value(_) => {}
+            Observed::Unknown(unknown) => blind = blind.or_else(|| Some(unknown.clone())),
+        }
     }
-}
-
-/// What was met where there is no connection.
-pub fn state_of(down: Down) -> (Observed<State>, Failure) {
-    let state = match &down {
-        Down::Net(NetError::Refused(_)) => Some(State::Refused),
-        Down::Net(NetError::Filtered { .. }) => Some(State::Filtered),
-        Down::Net(NetError::Silent { .. }) => Some(State::Silent),
-        Down::Net(NetError::Broken { .. }) => Some(State::Broken),
-        Down::Net(_) | Down::Own(_) => None,
-    };
-    let failure = Failure::from(down);
-    debug_assert_eq!(state.is_some(), failure.outcome() == Outcome::TargetError);
-    let state = state.map_or_else(
-        || Observed::unknown(UnknownWhy::NotObserved, failure.detail()),
-        Observed::Value,
-    );
-    (state, failure)
-}
-
-/// A server of which nothing was seen.
-fn blind(
-    endpoint: &Endpoint,
-    declared_as: DeclaredAs,
-    state: Observed<State>,
-    error: String,
-    why: &Unknown,
-) -> Node {
-    let info = Info::unknown(why.clone());
-    let replies = Replies(Vec::new());
-    let mut node = from_info(&info, &replies, why, endpoint, declared_as);
-    node.state = state;
-    node.error = error;
-    node
+    blind.map_or(Observed::Value(true), Observed::Unknown)
 }
 
 /// A server of which only `INFO` was seen.
@@ -267,7 +262,7 @@ impl Gathered<'_> {
         let clock = persistence::Clock::of(self.info, self.dial.ctx().now());
         node.persistence = persistence::persistence(self.info, self.replies, &clock);
         node.loss = persistence::loss(&node.persistence);
-        if self.config.pool_size.is_some() {
+        if self.config.pool_size.is_some() && declared_as == DeclaredAs::Url {
             node.clients.pooled =
                 memory::pooled_clients(self.replies.get("CLIENT LIST"), self.local);
         }
@@ -277,7 +272,7 @@ impl Gathered<'_> {
     }
 }
 
-fn from_info(
+pub fn from_info(
     info: &Info,
     replies: &Replies,
     why: &Unknown,
@@ -299,6 +294,7 @@ fn from_info(
         error: String::new(),
         is_loopback: why.clone().into(),
         login: why.clone().into(),
+        database_exists: why.clone().into(),
         ping: ping(replies.get("PING"), why),
         command_ms: first_answer(replies, why),
         flavour: flavour(info),
@@ -312,6 +308,7 @@ fn from_info(
         persistence,
         replication: replication::replication(info, replies, &role),
         security: security::security(replies.get("ACL GETUSER"), why),
+        plaintext_port: why.clone().into(),
         slow_log: slow_log::slow_log(replies.get("SLOWLOG GET")),
         cluster: cluster::view(replies, info),
         role,
@@ -374,6 +371,7 @@ mod tests {
             user: None,
             password: None,
             db: 0,
+            names_db: false,
             shows_certificate: true,
         };
         of_info(&endpoint, text)

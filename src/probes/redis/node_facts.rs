@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::facts::NodeCluster;
+use super::facts::{NodeCluster, PortState};
 use crate::evidence::Observed;
 
 /// One data server.
@@ -22,6 +22,8 @@ pub struct Node {
     pub is_loopback: Observed<bool>,
     /// What it made of our credentials.
     pub login: Observed<Login>,
+    /// Whether the database that its URL names exists, as `SELECT` says; the first one always does.
+    pub database_exists: Observed<bool>,
     /// What it answered to `PING`: a server that loads, is busy or refuses writes says so here.
     pub ping: Observed<Ping>,
     /// Milliseconds until the first of our commands was answered, connection not included.
@@ -52,6 +54,8 @@ pub struct Node {
     pub replication: Replication,
     /// Who gets in.
     pub security: Security,
+    /// What its plaintext port beside TLS does; `open` where it is asked without TLS itself.
+    pub plaintext_port: Observed<PortState>,
     /// Its slow log.
     pub slow_log: SlowLog,
     /// Its own view of the cluster.
@@ -184,9 +188,11 @@ pub struct Memory {
     pub used_ratio: Observed<f64>,
     /// `maxmemory-policy`.
     pub policy: Observed<String>,
-    /// Whether the policy finds anything to evict: never with `noeviction`, and with `volatile-…`
-    /// only keys that expire.
+    /// Whether the policy finds anything to evict: never with `noeviction` or without keys, and with
+    /// `volatile-…` only keys that expire.
     pub can_evict: Observed<bool>,
+    /// The share of its keys that the policy may evict, from 0 to 1.
+    pub evictable_ratio: Observed<f64>,
     /// What the process holds over what is in use.
     pub fragmentation_ratio: Observed<f64>,
     /// The same as a difference in bytes.
@@ -348,7 +354,10 @@ pub struct Replica {
     /// Its address as the primary knows it.
     pub address: String,
     /// `online`, or how far its first copy is.
-    pub state: String,
+    pub state: Observed<String>,
+    /// Whether it announces no port of its own: a tool that reads the stream, such as a backup, and
+    /// no server. It acknowledges nothing.
+    pub is_consumer: bool,
     /// The offset that it has acknowledged.
     pub offset: Observed<i64>,
     /// Bytes that it has not acknowledged.

@@ -68,7 +68,7 @@ fn rdb(info: &Info, replies: &Replies, clock: &Clock) -> Rdb {
     let age = both(&clock.0, &last_save, |now, then| {
         now.saturating_sub(*then).max(0)
     });
-    let changes_since = info.int("rdb_changes_since_last_save");
+    let changes_since = info.count("rdb_changes_since_last_save");
     let overdue = both(&age, &changes_since, |age, changes| (*age, *changes));
     let overdue_seconds = both(&save_points, &overdue, |points, (age, changes)| {
         overdue_by(points, *age, *changes)
@@ -189,7 +189,7 @@ fn aof(info: &Info, replies: &Replies) -> Aof {
         // Counted only while the file is on.
         delayed_fsyncs: match enabled {
             Observed::Value(false) => Observed::Value(0),
-            _ => info.int("aof_delayed_fsync"),
+            _ => info.count("aof_delayed_fsync"),
         },
         rewrite_in_progress: info.flag("aof_rewrite_in_progress"),
         enabled,

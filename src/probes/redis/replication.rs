@@ -95,30 +95,34 @@ pub fn replicas(info: &Info, offset: &Observed<i64>) -> Observed<Vec<Replica>> {
 fn replica(line: &str, primary: &Observed<i64>) -> Replica {
     let number = |name: &str| {
         part(line, name)
-            .and_then(|value| value.parse().ok())
+            .and_then(|value| value.parse().ok().filter(|n| *n >= 0))
             .map_or_else(
                 || reply::unparseable("INFO replication").into(),
                 Observed::Value,
             )
     };
-    let state = part(line, "state").unwrap_or("unknown");
+    let state = part(line, "state");
     let offset: Observed<i64> = number("offset");
     let host = part(line, "ip").unwrap_or("?");
     let port = part(line, "port").unwrap_or("?");
     let not_yet = || Observed::unknown(UnknownWhy::NotObserved, "its first copy is not complete");
     Replica {
         address: reply::printable(&format!("{host}:{port}")),
-        state: reply::printable(state),
-        gap_bytes: if state == "online" {
+        is_consumer: port == "0",
+        gap_bytes: if state.is_none_or(|state| state == "online") {
             gap(primary, &offset)
         } else {
             not_yet()
         },
-        lag_seconds: if state == "online" {
+        lag_seconds: if state.is_none_or(|state| state == "online") {
             number("lag")
         } else {
             not_yet()
         },
+        state: state.map_or_else(
+            || reply::unparseable("INFO replication").into(),
+            |state| Observed::Value(reply::printable(state)),
+        ),
         offset,
     }
 }

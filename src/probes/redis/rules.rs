@@ -61,6 +61,30 @@ const MAY_WRITE: Option<Condition<Config>> =
         config.allow_writes
     }));
 
+/// What holds of every server that takes writes; where none of them was seen, of those that were.
+macro_rules! writers {
+    ($holds:literal) => {
+        concat!(
+            "nodes.exists(p, p.role == 'primary') ? nodes.all(n, n.role == 'replica' || (",
+            $holds,
+            ")) : nodes.all(n, ",
+            $holds,
+            ")"
+        )
+    };
+}
+
+/// What holds of every sentinel that answers, of which there is one.
+macro_rules! answering {
+    ($holds:literal) => {
+        concat!(
+            "!sentinels.all(s, s.state != 'answered') && sentinels.all(s, s.state != 'answered' || (",
+            $holds,
+            "))"
+        )
+    };
+}
+
 /// In the order in which they are printed.
 pub const RULES: &[RuleSpec<Config>] = &[
     must(
@@ -75,6 +99,21 @@ pub const RULES: &[RuleSpec<Config>] = &[
         "a server that loads, is busy, or cannot save says so to every client",
         "definition",
     ),
+    must(
+        "database",
+        "nodes.all(n, n.database_exists)",
+        "clients that select a database that is not there are refused, or meet another one",
+        "definition",
+    ),
+    RuleSpec {
+        when: HAS_REPLICAS,
+        ..must(
+            "servers-distinct",
+            "nodes_distinct",
+            "one server at two addresses is no second one",
+            "definition",
+        )
+    },
     RuleSpec {
         when: HAS_REPLICAS,
         ..must(
@@ -101,7 +140,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
     },
     must(
         "replica-lag",
-        "nodes.all(n, n.replication.replicas.size() == 0 || n.replication.replicas.all(r, r.state != 'online' || r.lag_seconds <= 5))",
+        "nodes.all(n, n.replication.replicas.size() == 0 || n.replication.replicas.all(r, r.is_consumer || r.state != 'online' || r.lag_seconds <= 5))",
         "a replica acknowledges every second; one that froze stays online and only this grows",
         "repl-ack every second, five of them missed",
     ),
@@ -113,13 +152,13 @@ pub const RULES: &[RuleSpec<Config>] = &[
     ),
     must(
         "replica-gap",
-        "nodes.all(n, n.replication.replicas.size() == 0 || n.replication.replicas.all(r, r.state != 'online' || r.gap_bytes <= 16777216)) && nodes.all(n, n.declared_as != 'replica' || n.role != 'replica' || !n.replication.follows_primary || n.replication.gap_bytes <= 16777216)",
+        "nodes.all(n, n.replication.replicas.size() == 0 || n.replication.replicas.all(r, r.is_consumer || r.state != 'online' || r.gap_bytes <= 16777216)) && nodes.all(n, n.declared_as != 'replica' || n.role != 'replica' || !n.replication.follows_primary || n.replication.gap_bytes <= 16777216)",
         "what a replica is behind is lost when it takes over; both ends are asked",
         "practice: 16 MiB",
     ),
     should(
         "replica-gap-growing",
-        "nodes.all(n, n.replication.replicas.size() == 0 || n.replication.replicas.all(r, r.state != 'online' || r.gap_bytes <= 1048576)) && nodes.all(n, n.declared_as != 'replica' || n.role != 'replica' || !n.replication.follows_primary || n.replication.gap_bytes <= 1048576)",
+        "nodes.all(n, n.replication.replicas.size() == 0 || n.replication.replicas.all(r, r.is_consumer || r.state != 'online' || r.gap_bytes <= 1048576)) && nodes.all(n, n.declared_as != 'replica' || n.role != 'replica' || !n.replication.follows_primary || n.replication.gap_bytes <= 1048576)",
         "a replica that falls behind outgrows the backlog and must be copied anew",
         "repl-backlog-size: 1 MiB by default",
     ),
@@ -135,23 +174,26 @@ pub const RULES: &[RuleSpec<Config>] = &[
         "an append-only file that cannot be written or rewritten ends in lost data or a full disk",
         "redis.io persistence",
     ),
-    must(
-        "writes-accepted",
-        "nodes.all(n, n.role == 'replica' || n.writes_refused.size() == 0)",
-        "a server that refuses writes still answers PONG",
-        "definition",
-    ),
+    RuleSpec {
+        applies: Some("nodes.exists(n, n.role != 'replica')"),
+        ..must(
+            "writes-accepted",
+            "nodes.all(n, n.role == 'replica' || n.writes_refused.size() == 0)",
+            "a server that refuses writes still answers PONG",
+            "definition",
+        )
+    },
     must(
         "memory",
-        "nodes.all(n, n.memory.can_evict || n.memory.used_ratio < 0.95)",
-        "without anything to evict, full memory refuses writes or is killed by the system",
-        "practice: 95%, as a single write of the size of the rest is refused",
+        "nodes.all(n, n.memory.used_ratio < 0.95 || (n.memory.evictable_ratio >= 0.1 && n.memory.used_ratio < 1.05))",
+        "without much to evict, full memory refuses writes or is killed by the system; over its bound it refuses them now",
+        "practice: 95%, as a single write of the size of the rest is refused, and a tenth of the keys",
     ),
     should(
         "memory-headroom",
-        "nodes.all(n, n.memory.can_evict || n.memory.used_ratio < 0.85)",
+        "nodes.all(n, n.memory.used_ratio < 0.85 || (n.memory.evictable_ratio >= 0.5 && n.memory.used_ratio < 1.05))",
         "forks, buffers and the next peak need room",
-        "practice: 85%",
+        "practice: 85%, and half of the keys",
     ),
     RuleSpec {
         when: KEEPS_DATA,
@@ -184,7 +226,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         when: KEEPS_DATA,
         ..must(
             "persistence",
-            "nodes.all(n, n.role == 'replica' || n.persistence.rdb.enabled || n.persistence.aof.enabled)",
+            writers!("n.persistence.rdb.enabled || n.persistence.aof.enabled"),
             "a store or broker without persistence is empty after a restart, and empties its replicas",
             "redis.io persistence",
         )
@@ -196,7 +238,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         )),
         ..must(
             "persistence-rdb",
-            "nodes.all(n, n.role == 'replica' || n.persistence.rdb.enabled)",
+            writers!("n.persistence.rdb.enabled"),
             "snapshots are declared",
             "definition",
         )
@@ -208,7 +250,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         )),
         ..must(
             "persistence-aof",
-            "nodes.all(n, n.role == 'replica' || n.persistence.aof.enabled)",
+            writers!("n.persistence.aof.enabled"),
             "the append-only file is declared",
             "definition",
         )
@@ -219,7 +261,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         })),
         ..must(
             "persistence-none",
-            "nodes.all(n, n.role == 'replica' || (!n.persistence.rdb.enabled && !n.persistence.aof.enabled))",
+            writers!("(!n.persistence.rdb.enabled && !n.persistence.aof.enabled)"),
             "no persistence is declared: its forks and writes cost latency and memory",
             "definition",
         )
@@ -231,7 +273,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         )),
         ..should(
             "rdb-recent",
-            "nodes.all(n, n.role == 'replica' || n.persistence.aof.enabled || n.persistence.rdb.overdue_seconds <= 60)",
+            writers!("n.persistence.aof.enabled || n.persistence.rdb.overdue_seconds <= 60"),
             "a save point has passed and no snapshot was taken: the status stays ok all the while",
             "the server's own save points",
         )
@@ -243,7 +285,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         )),
         ..should(
             "aof-fsync",
-            "nodes.all(n, n.role == 'replica' || !n.persistence.aof.enabled || n.persistence.aof.fsync != 'no')",
+            writers!("!n.persistence.aof.enabled || n.persistence.aof.fsync != 'no'"),
             "without it the system decides how much is lost",
             "redis.io persistence",
         )
@@ -281,7 +323,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         })),
         ..should(
             "plaintext-port",
-            "plaintext_port == 'closed'",
+            "nodes.all(n, n.plaintext_port == 'closed')",
             "a plaintext port beside TLS carries passwords and data in the clear",
             "redis.io TLS",
         )
@@ -365,8 +407,46 @@ pub const RULES: &[RuleSpec<Config>] = &[
         when: HAS_SENTINELS,
         ..must(
             "quorum",
-            "sentinels.exists(s, s.quorum == 'ok') && sentinels.all(s, s.state == 'answered' ? s.quorum == 'ok' : true)",
+            answering!("s.quorum == 'ok'"),
             "without a quorum nobody takes over when the primary dies; the status of the primary stays ok",
+            "redis.io Sentinel",
+        )
+    },
+    RuleSpec {
+        when: HAS_SENTINELS,
+        ..must(
+            "sentinels-distinct",
+            "sentinels_distinct",
+            "one sentinel at two addresses has one vote",
+            "definition",
+        )
+    },
+    RuleSpec {
+        when: HAS_SENTINELS,
+        ..must(
+            "sentinels-know-each-other",
+            answering!("s.other_sentinels >= sentinels.size() - 1"),
+            "sentinels that do not know each other do not vote together: each would replace the primary alone, or none",
+            "redis.io Sentinel",
+        )
+    },
+    RuleSpec {
+        when: HAS_SENTINELS,
+        ..should(
+            "sentinels-majority",
+            answering!(
+                "s.required * 2 > s.other_sentinels + 1 && sentinels.all(t, t.state != 'answered' || t.required == s.required)"
+            ),
+            "where fewer than most of them, or not equally many, must hold the primary for down, a few on the wrong side of a network do",
+            "practice: more than half",
+        )
+    },
+    RuleSpec {
+        when: HAS_SENTINELS,
+        ..should(
+            "sentinels-know-replicas",
+            answering!("s.replicas >= 1"),
+            "a sentinel that knows no replica has nothing to put in the place of the primary",
             "redis.io Sentinel",
         )
     },
@@ -383,7 +463,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         when: HAS_SENTINELS,
         ..must(
             "sentinels-name-url",
-            "sentinels.exists(s, s.names_url) && sentinels.all(s, s.state == 'answered' ? s.names_url : true)",
+            answering!("s.names_url"),
             "clients write where the sentinels send them: it must be the server at `url`",
             "redis.io Sentinel",
         )
@@ -392,7 +472,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         when: HAS_SENTINELS,
         ..must(
             "sentinels-see-primary",
-            "sentinels.all(s, s.state == 'answered' ? !s.primary_down : true)",
+            answering!("!s.primary_down"),
             "a sentinel that holds the primary for down is about to replace it",
             "redis.io Sentinel",
         )
@@ -401,7 +481,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         when: HAS_SENTINELS,
         ..should(
             "sentinels-tilt",
-            "sentinels.all(s, s.state == 'answered' ? !s.tilt : true)",
+            answering!("!s.tilt"),
             "a sentinel whose clock jumped does nothing",
             "redis.io Sentinel",
         )
@@ -431,6 +511,26 @@ pub const RULES: &[RuleSpec<Config>] = &[
             "nodes.all(n, n.cluster.slots_ok == 16384)",
             "keys of an uncovered slot cannot be read or written, also where the state stays ok",
             "redis.io Cluster: 16384 slots",
+        )
+    },
+    RuleSpec {
+        applies: Some("cluster.enabled"),
+        when: IS_CLUSTER,
+        ..must(
+            "cluster-slots-agree",
+            "cluster.disputed_slots.size() == 0",
+            "a slot that each of two nodes holds for the other's sends its clients to and fro for ever",
+            "redis.io Cluster",
+        )
+    },
+    RuleSpec {
+        applies: Some("cluster.enabled"),
+        when: IS_CLUSTER,
+        ..should(
+            "cluster-open-slots",
+            "nodes.all(n, n.cluster.migrating_slots.size() == 0 && n.cluster.importing_slots.size() == 0)",
+            "a slot on its way between two nodes costs its clients a detour; one that stays so was left half-way",
+            "redis.io Cluster",
         )
     },
     RuleSpec {

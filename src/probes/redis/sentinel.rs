@@ -1,36 +1,62 @@
 //! The sentinels: each is asked itself what it would do.
 
+use std::net::{IpAddr, SocketAddr};
+
 use redis::{Cmd, Value, cmd};
 use tokio::time::Instant;
 
 use super::commands::auth;
 use super::config::Endpoint;
-use super::connect::Dial;
+use super::connect::{Dial, Link};
 use super::door::{login, turned_away};
 use super::facts::{Node, Quorum, Sentinel, State};
 use super::info::Info;
-use super::node::state_of;
 use super::reply::{self, Problem, Reply};
+use super::unseen::state_of;
 use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
 
-/// Asks one sentinel. The failure says why nothing was observed.
-pub async fn ask(
-    dial: &Dial<'_>,
-    endpoint: &Endpoint,
-    master: &str,
-    deadline: Instant,
-) -> (Sentinel, Option<Failure>) {
-    let link = match dial.open(endpoint, deadline).await {
-        Ok(link) => link,
+/// A sentinel that was asked.
+pub struct Asked {
+    pub sentinel: Sentinel,
+    /// Why nothing was observed.
+    pub failure: Option<Failure>,
+    /// Where it was found.
+    remote: Option<SocketAddr>,
+}
+
+/// Asks one sentinel.
+pub async fn ask(dial: &Dial<'_>, endpoint: &Endpoint, master: &str, deadline: Instant) -> Asked {
+    match dial.open(endpoint, deadline).await {
+        Ok(link) => {
+            let (sentinel, failure) = ask_over(dial, endpoint, master, &link, deadline).await;
+            Asked {
+                sentinel,
+                failure,
+                remote: Some(link.remote),
+            }
+        }
         Err(down) => {
             let (state, failure) = state_of(down);
             let why = Unknown {
                 why: UnknownWhy::NotObserved,
                 detail: failure.detail().to_owned(),
             };
-            return (blind(endpoint, state, &why), Some(failure));
+            Asked {
+                sentinel: blind(endpoint, state, &why),
+                failure: Some(failure),
+                remote: None,
+            }
         }
-    };
+    }
+}
+
+async fn ask_over(
+    dial: &Dial<'_>,
+    endpoint: &Endpoint,
+    master: &str,
+    link: &Link,
+    deadline: Instant,
+) -> (Sentinel, Option<Failure>) {
     let question = |words: &[&str]| -> Cmd {
         let mut command = cmd("SENTINEL");
         for word in words {
@@ -38,13 +64,11 @@ pub async fn ask(
         }
         command
     };
-    let mut info = cmd("INFO");
-    info.arg("sentinel");
     let mut commands = vec![
         cmd("PING"),
         question(&["MASTER", master]),
         question(&["CKQUORUM", master]),
-        info,
+        cmd("INFO"),
     ];
     let has_login = match auth(endpoint) {
         Some(auth) => {
@@ -94,6 +118,7 @@ fn blind(endpoint: &Endpoint, state: Observed<State>, why: &Unknown) -> Sentinel
         address: endpoint.address(),
         state,
         error: why.detail.clone(),
+        run_id: why.clone().into(),
         quorum: why.clone().into(),
         quorum_text: why.clone().into(),
         primary: why.clone().into(),
@@ -137,6 +162,7 @@ fn read(endpoint: &Endpoint, replies: &[Reply]) -> Sentinel {
         address: endpoint.address(),
         state: Observed::Value(State::Answered),
         error: String::new(),
+        run_id: info.text("run_id"),
         quorum,
         quorum_text,
         primary,
@@ -213,14 +239,42 @@ impl Master<'_> {
 }
 
 /// Holds what the sentinels name against the server at `url`. Addresses differ behind proxies and
-/// announced names; the run id does not.
-pub fn compare(sentinels: &mut [Sentinel], url: &Node) {
-    for sentinel in sentinels {
-        sentinel.names_url =
-            super::memory::both(&sentinel.primary_run_id, &url.run_id, |named, own| {
-                named == own
-            });
+/// announced names; the run id does not. Of a primary that it has just made, a sentinel knows the address
+/// alone: where that is the one at `url`, it tells enough.
+pub fn compare(sentinels: &mut [Asked], url: &Node, remote: Option<SocketAddr>) {
+    for asked in sentinels {
+        let is_same_address = matches!(
+            (&asked.sentinel.primary, remote, asked.remote),
+            (Observed::Value(named), Some(url), Some(own)) if is_at(named, url, own)
+        );
+        let sentinel = &mut asked.sentinel;
+        sentinel.names_url = match (&sentinel.primary_run_id, &url.run_id) {
+            (Observed::Unknown(_), Observed::Value(_)) if is_same_address => Observed::Value(true),
+            (named, own) => super::memory::both(named, own, |named, own| named == own),
+        };
     }
+}
+
+/// Whether a sentinel's address for its primary leads to where `url` leads us. A loopback address is that of
+/// the sentinel's own host, which is ours only where we reach the sentinel over one too.
+fn is_at(named: &str, url: SocketAddr, sentinel: SocketAddr) -> bool {
+    let url_ip = url.ip().to_canonical();
+    let Some((host, port)) = named.rsplit_once(':') else {
+        return false;
+    };
+    let is_equal = host
+        .parse::<IpAddr>()
+        .is_ok_and(|ip| ip.to_canonical() == url_ip)
+        && port.parse() == Ok(url.port());
+    is_equal && (!url_ip.is_loopback() || sentinel.ip().to_canonical().is_loopback())
+}
+
+/// Whether the sentinels that answered are different processes.
+pub fn distinct(sentinels: &[Sentinel]) -> Observed<bool> {
+    let answered = sentinels
+        .iter()
+        .filter(|sentinel| sentinel.state == Observed::Value(State::Answered));
+    super::node::all_different(answered.map(|sentinel| &sentinel.run_id))
 }
 
 /// Whether all that answered name the same address.
@@ -241,5 +295,24 @@ pub fn agree(sentinels: &[Sentinel]) -> Observed<bool> {
     match named.split_first() {
         None => Observed::unknown(UnknownWhy::NotObserved, "no sentinel answered"),
         Some((first, others)) => Observed::Value(others.iter().all(|other| other == first)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loopback_address_is_that_of_the_sentinel_s_own_host() {
+        let at = |named: &str, url: &str, sentinel: &str| {
+            let address = |text: &str| text.parse().expect("an address");
+            is_at(named, address(url), address(sentinel))
+        };
+        assert!(at("10.0.0.1:6379", "10.0.0.1:6379", "10.0.0.9:26379"));
+        assert!(at("127.0.0.1:6379", "127.0.0.1:6379", "[::1]:26379"));
+        assert!(at("::1:6379", "[::1]:6379", "[::1]:26379"));
+        assert!(!at("127.0.0.1:6379", "127.0.0.1:6379", "10.0.0.9:26379"));
+        assert!(!at("10.0.0.1:6380", "10.0.0.1:6379", "10.0.0.9:26379"));
+        assert!(!at("cache:6379", "10.0.0.1:6379", "10.0.0.9:26379"));
     }
 }

@@ -127,6 +127,7 @@ mod tests {
             user: None,
             password: None,
             db: 0,
+            names_db: false,
             shows_certificate: true,
         };
         let info = format!(
