@@ -50,6 +50,16 @@ fn a_reader_that_only_reads_passes() {
 /// What gives a reader a path, and the path in words.
 const PATHS: &[(&str, &[&str], &str)] = &[
     (
+        "parameter",
+        &["grant alter system on parameter archive_command to {r}"],
+        "ALTER SYSTEM on parameter archive_command",
+    ),
+    (
+        "import",
+        &["grant execute on function pg_catalog.lo_import(text) to {r}"],
+        "EXECUTE on function lo_import(text)",
+    ),
+    (
         "direct",
         &["grant insert on account to {r}"],
         "INSERT on table public.account",
