@@ -80,6 +80,8 @@ pub struct Sync {
 /// A replication slot.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Slot {
+    /// The slot and the server that has it: `standby2 on 10.0.0.5:5432`.
+    pub name: String,
     /// The server that has it, as configured.
     pub server: String,
     /// Its name.
@@ -343,9 +345,11 @@ fn slot(row: &Row, server: &str) -> Result<Slot, Unknown> {
             Some(other) => Observed::unknown(UnknownWhy::Unparseable, other),
         },
     };
+    let slot: String = row.get("slot")?.unwrap_or_default();
     Ok(Slot {
+        name: format!("{slot} on {server}"),
         server: server.to_owned(),
-        slot: row.get("slot")?.unwrap_or_default(),
+        slot,
         kind: row.must("kind"),
         active: row.must("active"),
         wal_status: status,
