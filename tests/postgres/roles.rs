@@ -189,6 +189,10 @@ fn a_function_with_its_owners_rights_warns() {
     let verdict = database.probe("readers = [\"ro_definer\"]");
     assert_results(&verdict, &[("readers-call-no-definers", "warn")]);
     assert!(reason(&verdict, "readers-call-no-definers").contains("wipe()"));
+    // A promise not to write binds nobody that is called from there.
+    database.sql("alter function wipe() stable");
+    let verdict = database.probe("readers = [\"ro_definer\"]");
+    assert_results(&verdict, &[("readers-call-no-definers", "warn")]);
     database.sql("revoke execute on function wipe() from public");
     assert_results(&database.probe("readers = [\"ro_definer\"]"), &[]);
     clean_up(&database, &["ro_definer"]);

@@ -97,7 +97,7 @@ pub(super) async fn read(session: &Session) -> Archiver {
         last_failed_segment: with(&statistics, |row| row.text("failed_segment")),
         failing: with(&statistics, |row| row.must("failing")),
         waiting_segments,
-        stalled_seconds: stalled_seconds(&oldest, first(stalled)),
+        stalled_seconds: stalled_seconds(&oldest, &first(stalled)),
         oldest_waiting_seconds: oldest,
     }
 }
@@ -184,8 +184,8 @@ fn stores_nothing(command: &str) -> bool {
         || (first == "cat" && words.len() > 1)
 }
 
-fn stalled_seconds(oldest: &Observed<f64>, stalled: Result<Row, Unknown>) -> Observed<f64> {
-    oldest.clone().and_then(|oldest| match &stalled {
+fn stalled_seconds(oldest: &Observed<f64>, stalled: &Result<Row, Unknown>) -> Observed<f64> {
+    oldest.clone().and_then(|oldest| match stalled {
         Ok(row) => match row.get::<f64>("since") {
             Ok(Some(since)) => Observed::Value(oldest.min(since)),
             Ok(None) => Observed::Value(oldest),
