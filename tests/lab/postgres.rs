@@ -226,6 +226,28 @@ impl Postgres {
         command
     }
 
+    /// Starts a client that stores WAL under a name, in this server's directory.
+    pub fn pg_receivewal(&self, name: &str) -> std::process::Child {
+        let source = format!(
+            "host={} port={} user=postgres application_name={name}",
+            self.dir.path().display(),
+            self.port
+        );
+        let dir = self.dir.path().join("received");
+        std::fs::create_dir(&dir).expect("make a directory");
+        Command::new(bin("pg_receivewal"))
+            .args([
+                "-d",
+                &source,
+                "-D",
+                text(&dir),
+                "--synchronous",
+                "--no-loop",
+            ])
+            .spawn()
+            .expect("start pg_receivewal")
+    }
+
     /// Waits until a query gives this output; panics after 20 s.
     pub fn wait_for(&self, sql: &str, wanted: &str) {
         let begun = Instant::now();

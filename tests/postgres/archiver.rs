@@ -106,6 +106,31 @@ fn a_command_that_stores_nothing_does_not_meet_the_declaration() {
 }
 
 #[test]
+fn a_command_that_throws_away_does_not_meet_the_declaration() {
+    let primary = archiving("cp %p /dev/null");
+    switch_wal(&primary, 1);
+    primary.wait_for("select archived_count > 0 from pg_stat_archiver", "t");
+    assert_results(&probe(&primary, DECLARED), &[("archiving", "fail")]);
+}
+
+#[test]
+fn a_command_that_hangs_shows_by_what_waits() {
+    let primary = archiving("cp %p ../%f.archived");
+    switch_wal(&primary, 1);
+    primary.wait_for("select archived_count > 0 from pg_stat_archiver", "t");
+    primary.sql("alter system set archive_command = 'sleep 1000; cp %p ../%f.archived'");
+    primary.reload();
+    switch_wal(&primary, 1);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let verdict = probe(
+        &primary,
+        "rules.archiver-backlog = \"archiver.stalled_seconds < 1.0\"",
+    );
+    assert_results(&verdict, &[("archiver-backlog", "fail")]);
+    assert_eq!(verdict.facts("db")["archiver"]["failed_count"], 0);
+}
+
+#[test]
 fn without_pg_monitor_the_backlog_is_unknown_and_the_counts_are_seen() {
     let primary = archiving("cp %p ../%f.archived");
     primary.sql("revoke pg_monitor from probe");

@@ -80,6 +80,18 @@ fn an_override_to_none_is_found_at_every_level() {
 }
 
 #[test]
+fn what_is_below_the_least_level_is_not_logged() {
+    let server = Postgres::start(&Setup::conf(
+        "shared_preload_libraries = 'pgaudit'\npgaudit.log = 'all'\npgaudit.log_level = 'notice'",
+    ));
+    server.sql("create extension pgaudit");
+    assert_off(&probe(&server, DECLARED), "reaches_log");
+    server.sql("alter system set log_min_messages = 'notice'");
+    server.reload();
+    assert_results(&probe(&server, DECLARED), &[]);
+}
+
+#[test]
 fn without_pg_monitor_it_is_unknown() {
     let server = Postgres::start(&Setup::conf(
         "shared_preload_libraries = 'pgaudit'\npgaudit.log = 'all'",

@@ -60,10 +60,11 @@ fn a_healthy_cluster_passes_and_shows_its_facts() {
 fn a_cluster_of_three_is_observed_quickly_over_at_most_two_connections_each() {
     let (primary, standby) = pair();
     let other = primary.standby("standby2", "");
+    primary.sql("grant create on database app to probe");
     primary.sql("alter system set log_connections = on");
     primary.reload();
     let params = format!(
-        "primary = {:?}\nstandbys = [{:?}, {:?}]\nca_file = {:?}\nplaintext = \"refused\"",
+        "primary = {:?}\nstandbys = [{:?}, {:?}]\nca_file = {:?}\nplaintext = \"refused\"\nallow_writes = true",
         primary.dsn("probe"),
         standby.dsn("probe"),
         other.dsn("probe"),
@@ -401,4 +402,45 @@ fn the_age_of_transactions_is_judged() {
         probe(&primary, "").facts("db")["transactions"]["oldest_prepared_seconds"],
         Value::from(0.0)
     );
+}
+
+#[test]
+fn a_receiver_that_is_dead_does_not_count_as_streaming_for_ever() {
+    let (primary, standby) = pair();
+    // Whoever asks for less patience sees it sooner.
+    let params = |seconds: u32| {
+        format!(
+            "standbys = [{:?}]\nrules.receiving = \"servers.all(s, s.declared == 'primary' || (s.receiver == 'streaming' && (s.receiver_silent_seconds < {seconds}.0 || standbys.exists(p, p.name == s.receiver_name && p.reply_age_seconds < {seconds}.0))))\"",
+            standby.dsn("probe")
+        )
+    };
+    let healthy = probe(&primary, &params(60));
+    assert_eq!(
+        healthy.facts("db")["servers"][1]["receiver_name"],
+        "standby1"
+    );
+    assert_eq!(healthy.result("db/receiving"), "pass");
+    let receiver = standby.sql("select pid from pg_stat_wal_receiver");
+    let signal = |name: &str| {
+        let done = std::process::Command::new("kill")
+            .args([name, &receiver])
+            .status();
+        assert!(done.expect("run kill").success());
+    };
+    signal("-STOP");
+    primary.sql("select pg_terminate_backend(pid) from pg_stat_replication");
+    primary.wait_for("select count(*) from pg_stat_replication", "0");
+    write_wal(&primary, 2);
+    std::thread::sleep(Duration::from_secs(2));
+    let verdict = probe(&primary, &params(1));
+    signal("-CONT");
+    assert_eq!(
+        verdict.result("db/receiving"),
+        "fail",
+        "{:#}",
+        verdict.facts("db")
+    );
+    let server = &verdict.facts("db")["servers"][1];
+    assert_eq!(server["receiver"], "streaming");
+    assert_ne!(server["lag_seconds"], 0.0, "{server:#}");
 }

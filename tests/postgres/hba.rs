@@ -85,3 +85,34 @@ fn without_its_grants_it_is_unknown() {
         "{said}"
     );
 }
+
+#[test]
+fn trust_that_is_loaded_is_seen_behind_a_file_that_has_none() {
+    let server = granted(&Setup::default());
+    server.configure("", "hostssl all probe 127.0.0.1/32 trust");
+    server.reload();
+    server.configure("", "");
+    let verdict = probe(&server, DECLARED);
+    assert_results(&verdict, &[("hba-no-trust", "fail")]);
+    assert_eq!(verdict.facts("db")["hba"][0]["login_asked"], "nothing");
+    server.reload();
+    assert_results(&probe(&server, DECLARED), &[]);
+
+    // With the grant a file that is newer than what is loaded says nothing, whatever is in it.
+    server.sql("grant execute on function pg_stat_file(text) to probe");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    server.reload();
+    assert_results(&probe(&server, DECLARED), &[]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    server.configure("", "");
+    let verdict = probe(&server, DECLARED);
+    assert_eq!(verdict.result("db/hba-not-open"), "unknown");
+    assert!(reason(&verdict, "hba-not-open").contains("reload"));
+}
+
+#[test]
+fn a_name_for_loopback_is_loopback() {
+    let server = granted(&Setup::default());
+    server.configure("", "host all all localhost scram-sha-256");
+    assert_results(&probe(&server, DECLARED), &[]);
+}

@@ -123,3 +123,30 @@ fn foreign_keys_are_judged_where_that_is_declared() {
     database.sql("create index member_org on member (b, a, id)");
     assert_results(&database.probe(declared), &[]);
 }
+
+#[test]
+fn work_on_another_index_of_the_table_hides_nothing() {
+    let database = Database::with(&[
+        "create table account as select 1 as id, 'x' as code from generate_series(1, 2)",
+    ]);
+    let failed = database.server.try_sql(
+        &database.name,
+        "create unique index concurrently account_code on account (code)",
+    );
+    assert!(!failed.status.success());
+    // An expression that takes its time keeps a plain build of another index under way.
+    database.sql("create function slow(i int) returns int immutable language plpgsql as 'begin perform pg_sleep(30); return i; end'");
+    let builder = Client::start(&database, "create index account_slow on account (slow(id))");
+    let progress = "select count(*) from pg_stat_progress_create_index";
+    database.server.wait_for(progress, "1");
+    let verdict = database.probe("");
+    builder.stop();
+    database.sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{db}' and pid <> pg_backend_pid()");
+    assert_eq!(
+        verdict.result("db/indexes-valid"),
+        "fail",
+        "{:#}",
+        verdict.facts("db")
+    );
+    assert!(reason(&verdict, "indexes-valid").contains("account_code"));
+}

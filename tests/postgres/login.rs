@@ -281,3 +281,21 @@ fn a_server_that_sends_without_end_is_cut_off() {
     assert!(text.contains("more than this probe reads"), "{text}");
     assert!(seen.took.as_secs() < 15);
 }
+
+#[test]
+fn a_method_that_is_reached_and_fails_is_no_refusal_for_want_of_encryption() {
+    let setup = Setup {
+        hba: "hostnossl all all 127.0.0.1/32 ident".to_owned(),
+        ..Setup::default()
+    };
+    let primary = Postgres::start(&setup);
+    let verdict = probe(&primary, "plaintext = \"refused\"");
+    assert_eq!(verdict.facts("db")["servers"][0]["plaintext"], "accepted");
+    assert_eq!(verdict.result("db/plaintext-refused"), "fail");
+    primary.configure("", "hostnossl all all all reject");
+    primary.reload();
+    assert_eq!(
+        probe(&primary, "plaintext = \"refused\"").result("db/plaintext-refused"),
+        "pass"
+    );
+}

@@ -56,6 +56,8 @@ fn the_database_must_be_at_every_head() {
     judged(false, "fail", "missing_heads");
     database.sql("insert into alembic_version values ('z')");
     judged(true, "fail", "unknown_revisions");
+    database.sql("update alembic_version set version_num = 'a' where version_num = 'z'");
+    judged(true, "fail", "redundant_revisions");
 }
 
 #[test]

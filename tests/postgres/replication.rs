@@ -127,3 +127,101 @@ fn a_missing_synchronous_standby_makes_commits_hang_and_the_canary_goes_all_the_
         &[("sync-standbys", "pass"), ("commits", "pass")],
     );
 }
+
+#[test]
+fn what_commits_wait_for_is_not_what_the_probe_alone_waits_for() {
+    let primary = Postgres::start(&Setup::default());
+    primary.sql("grant create on database app to probe");
+    primary.sql("alter role probe set synchronous_commit = local");
+    assert_results(
+        &probe(&primary, "allow_writes = true"),
+        &[("commits", "pass")],
+    );
+    primary.sql("alter system set synchronous_standby_names = 'standby1'");
+    primary.reload();
+    for dsn in [
+        primary.dsn("probe"),
+        format!(
+            "{} options=-csynchronous_commit=local",
+            primary.dsn("probe")
+        ),
+    ] {
+        let verdict = super::run_with(&dsn, "allow_writes = true", "4s").once();
+        assert_eq!(verdict.result("db/sync-standbys"), "unknown");
+        assert_eq!(verdict.result("db/commits"), "unknown");
+        assert_eq!(verdict.code, 3);
+        // The commit of this one must wait for nobody.
+        primary.sql("set synchronous_commit = local; alter role probe reset all");
+    }
+}
+
+#[test]
+fn a_slot_of_a_standby_is_judged_too() {
+    let primary = Postgres::start(&Setup::default());
+    let standby = primary.standby("standby1", "max_slot_wal_keep_size = 16MB");
+    primary.wait_for("select state from pg_stat_replication", "streaming");
+    standby.sql("select pg_create_physical_replication_slot('cascade', true)");
+    let params = format!(
+        "standbys = [{:?}]\nrules.replay-lag-small = false\nrules.replay-lag = false",
+        standby.dsn("probe")
+    );
+    switch_wal(&primary, 6);
+    primary.sql("checkpoint");
+    primary.wait_for(
+        "select pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) = 0 from pg_stat_replication",
+        "t",
+    );
+    standby.sql("checkpoint");
+    standby.wait_for("select wal_status from pg_replication_slots", "lost");
+    let verdict = probe(&primary, &params);
+    assert_eq!(verdict.result("db/slots-not-lost"), "fail");
+    let said = reason(&verdict, "slots-not-lost");
+    assert!(said.contains(&standby.port.to_string()), "{said}");
+}
+
+#[test]
+fn what_only_stores_wal_is_no_standby() {
+    let primary = Postgres::start(&Setup::default());
+    let mut storing = primary.pg_receivewal("standby2");
+    primary.wait_for(
+        "select state, write_lsn is not null from pg_stat_replication",
+        "streaming|t",
+    );
+    let verdict = probe(&primary, "expect_standbys = [\"standby2\"]");
+    storing.kill().ok();
+    storing.wait().ok();
+    assert_eq!(verdict.facts("db")["standbys"][0]["kind"], "storage");
+    assert_eq!(
+        verdict.facts("db")["expected_standbys"][0]["state"],
+        "absent"
+    );
+    assert_eq!(verdict.result("db/expected-standbys"), "fail");
+}
+
+#[test]
+fn a_removal_that_waits_for_a_lock_ends_and_leaves_nothing_under_way() {
+    let primary = Postgres::start(&Setup::default());
+    primary.sql("grant create on database app to probe");
+    primary.sql("create schema probe_canary_1700000000_ab authorization probe");
+    primary.sql("create table probe_canary_1700000000_ab.canary (i int)");
+    let mut holder = primary
+        .psql(
+            "app",
+            "begin; lock table probe_canary_1700000000_ab.canary; select pg_sleep(60)",
+        )
+        .spawn()
+        .expect("start psql");
+    primary.wait_for(
+        "select count(*) from pg_stat_activity where wait_event = 'PgSleep'",
+        "1",
+    );
+    let verdict = super::run_with(&primary.dsn("probe"), "allow_writes = true", "4s").once();
+    assert_results(&verdict, &[("commits", "pass"), ("canary-removed", "warn")]);
+    assert!(reason(&verdict, "canary-removed").contains("probe_canary_1700000000_ab"));
+    primary.wait_for(
+        "select count(*) from pg_stat_activity where usename = 'probe'",
+        "0",
+    );
+    holder.kill().ok();
+    holder.wait().ok();
+}

@@ -74,3 +74,45 @@ fn a_hidden_setting_is_unknown_and_names_the_grant() {
     let nonsense = probe(&primary, "settings = { no_such_setting = 1 }");
     assert_eq!(nonsense.result("db/settings"), "unknown");
 }
+
+#[test]
+fn a_value_of_the_probe_alone_hides_the_servers() {
+    let primary = Postgres::start(&Setup::conf("work_mem = 64MB"));
+    let declared = "settings = { work_mem = \"4MB\" }";
+    assert_eq!(probe(&primary, declared).result("db/settings"), "fail");
+    for (on, off) in [
+        (
+            "alter role probe set work_mem = '4MB'",
+            "alter role probe reset all",
+        ),
+        (
+            "alter role probe in database app set work_mem = '4MB'",
+            "alter role probe in database app reset all",
+        ),
+        (
+            "alter database app set work_mem = '4MB'",
+            "alter database app reset all",
+        ),
+        (
+            "alter role all in database app set work_mem = '4MB'",
+            "alter role all in database app reset all",
+        ),
+    ] {
+        primary.sql(on);
+        assert_eq!(
+            probe(&primary, declared).result("db/settings"),
+            "unknown",
+            "{on}"
+        );
+        primary.sql(off);
+    }
+    let dsn = format!("{} options=-cwork_mem=4MB", primary.dsn("probe"));
+    let verdict = super::probe_dsn(&dsn, declared);
+    assert_eq!(verdict.result("db/settings"), "unknown");
+    assert!(reason(&verdict, "settings").contains("hides"));
+    // What the session changes itself is judged by what was there before.
+    let timeout = "settings = { statement_timeout = 7000 }";
+    assert_eq!(probe(&primary, timeout).result("db/settings"), "fail");
+    primary.sql("alter role probe set statement_timeout = 7000");
+    assert_eq!(probe(&primary, timeout).result("db/settings"), "unknown");
+}

@@ -32,6 +32,10 @@ pub struct Archiver {
     pub waiting_segments: Observed<i64>,
     /// How long the oldest of them has been waiting, seconds; 0 where none waits.
     pub oldest_waiting_seconds: Observed<f64>,
+    /// How long segments have been waiting of which none was archived since, seconds: the less of
+    /// `oldest_waiting_seconds` and the age of the last success; 0 where none waits. A command that
+    /// hangs does not fail, and shows here alone.
+    pub stalled_seconds: Observed<f64>,
     /// Whether segments get archived. Unknown where none was and none waits: there was nothing to
     /// do.
     pub progress: Observed<bool>,
@@ -45,7 +49,7 @@ pub enum Command {
     Set,
     /// There is none: segments pile up.
     Empty,
-    /// The command says yes and stores nothing, as `/bin/true` does.
+    /// The command says yes and stores nothing, as `/bin/true` and `cp %p /dev/null` do.
     Discards,
 }
 
@@ -56,22 +60,27 @@ const STATISTICS: &str = "select archived_count, failed_count, last_archived_tim
   last_failed_time as failed_at, last_failed_wal as failed_segment,
   coalesce(last_failed_time > last_archived_time, last_failed_time is not null) as failing
   from pg_stat_archiver";
+const STALLED: &str = "select case when last_archived_time is null then null
+  else extract(epoch from clock_timestamp() - last_archived_time)::float8 end as since
+  from pg_stat_archiver";
 const WAITING: &str = "select count(*) as waiting,
   coalesce(extract(epoch from clock_timestamp() - min(modification)), 0)::float8 as oldest
   from pg_ls_archive_statusdir() where name like '%.ready'";
 
 /// Asks the primary.
 pub(super) async fn read(session: &Session) -> Archiver {
-    let (mode, command, statistics, waiting) = futures_util::join!(
+    let (mode, command, statistics, stalled, waiting) = futures_util::join!(
         session.rows(MODE, &[]),
         session.rows(COMMAND, &[]),
         session.rows(STATISTICS, &[]),
+        session.rows(STALLED, &[]),
         session.rows(WAITING, &[]),
     );
     let (mode, command) = (first(mode), first(command));
     let (statistics, waiting) = (first(statistics), first(waiting).map_err(grant));
     let archived_count = with(&statistics, |row| row.must::<i64>("archived_count"));
     let waiting_segments = with(&waiting, |row| row.must::<i64>("waiting"));
+    let oldest = with(&waiting, |row| row.must("oldest"));
     let never = "since the statistics were reset";
     Archiver {
         mode: with(&mode, |row| row.must("mode")),
@@ -88,7 +97,8 @@ pub(super) async fn read(session: &Session) -> Archiver {
         last_failed_segment: with(&statistics, |row| row.text("failed_segment")),
         failing: with(&statistics, |row| row.must("failing")),
         waiting_segments,
-        oldest_waiting_seconds: with(&waiting, |row| row.must("oldest")),
+        stalled_seconds: stalled_seconds(&oldest, &first(stalled)),
+        oldest_waiting_seconds: oldest,
     }
 }
 
@@ -106,6 +116,7 @@ impl Archiver {
             failing: why.clone().into(),
             waiting_segments: why.clone().into(),
             oldest_waiting_seconds: why.clone().into(),
+            stalled_seconds: why.clone().into(),
             progress: why.clone().into(),
         }
     }
@@ -126,10 +137,61 @@ fn what(row: &Row) -> Observed<Command> {
             |library| match command.trim().trim_end_matches(';').trim() {
                 _ if !library.is_empty() => Command::Set,
                 "" | "(disabled)" => Command::Empty,
-                "true" | "/bin/true" | "/usr/bin/true" | ":" | "exit 0" => Command::Discards,
+                command if stores_nothing(command) => Command::Discards,
                 _ => Command::Set,
             },
         )
+    })
+}
+
+/// Whether a command is one of those that say yes and store nothing. Those of several parts are
+/// taken to store something, unless `/dev/null` is where it goes.
+fn stores_nothing(command: &str) -> bool {
+    const IDLE: [&str; 8] = ["true", ":", "test", "[", "echo", "printf", "sleep", "exit"];
+    let bare = |word: &str| word.trim_matches(['"', '\'']).to_owned();
+    // A message that is thrown away says nothing of where the segment goes.
+    let mut words: Vec<String> = command
+        .replace("2>/dev/null", " ")
+        .replace("2> /dev/null", " ")
+        .split_whitespace()
+        .map(bare)
+        .collect();
+    let assigns = |word: &String| word.contains('=') && !word.starts_with('/');
+    let name = |word: &String| word.rsplit('/').next().unwrap_or_default().to_owned();
+    while words.first().is_some_and(|word| {
+        assigns(word) || ["env", "exec", "command", "nice"].contains(&name(word).as_str())
+    }) {
+        words.remove(0);
+    }
+    let is_simple = !command.contains(['|', '&', ';', '\n', '`']) && !command.contains("$(");
+    if !is_simple {
+        return false;
+    }
+    let to_file = words
+        .iter()
+        .position(|word| word.starts_with('>') || word.starts_with("1>"));
+    if let Some(at) = to_file {
+        let target = words.get(at..).unwrap_or_default().concat();
+        return target.trim_start_matches(['1', '>']) == "/dev/null";
+    }
+    let Some(first) = words.first().map(name) else {
+        return true;
+    };
+    IDLE.contains(&first.as_str())
+        || words.last().is_some_and(|word| {
+            word == "/dev/null" || word == "of=/dev/null" || word == ">/dev/null"
+        })
+        || (first == "cat" && words.len() > 1)
+}
+
+fn stalled_seconds(oldest: &Observed<f64>, stalled: &Result<Row, Unknown>) -> Observed<f64> {
+    oldest.clone().and_then(|oldest| match stalled {
+        Ok(row) => match row.get::<f64>("since") {
+            Ok(Some(since)) => Observed::Value(oldest.min(since)),
+            Ok(None) => Observed::Value(oldest),
+            Err(unknown) => Observed::Unknown(unknown),
+        },
+        Err(unknown) => Observed::Unknown(unknown.clone()),
     })
 }
 
@@ -150,6 +212,41 @@ fn progress(archived: &Observed<i64>, waiting: &Observed<i64>) -> Observed<bool>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_stores_nothing_is_known() {
+        for nothing in [
+            "true",
+            "/bin/true %p",
+            "/usr/bin/env true",
+            "FOO=1 true",
+            "test 1",
+            "echo %p",
+            ":",
+            "exit 0",
+            "cp %p /dev/null",
+            "cat %p > /dev/null",
+            "cat %p >/dev/null",
+            "dd if=%p of=/dev/null",
+            "cp \"%p\" \"/dev/null\"",
+            "cat %p",
+        ] {
+            assert!(stores_nothing(nothing), "{nothing}");
+        }
+        for something in [
+            "cp %p /archive/%f",
+            "test ! -f /archive/%f && cp %p /archive/%f",
+            "pgbackrest --stanza=app archive-push %p",
+            "env A=b wal-g wal-push %p",
+            "cat %p > /archive/%f",
+            "cat %p > /archive/%f 2>/dev/null",
+            "gzip < %p > /archive/%f.gz",
+            "wal-g wal-push %p 2>/dev/null",
+            "true; cp %p /archive/%f",
+        ] {
+            assert!(!stores_nothing(something), "{something}");
+        }
+    }
 
     #[test]
     fn an_archiver_that_had_nothing_to_do_shows_nothing() {

@@ -17,6 +17,8 @@ pub struct Audit {
     pub extension: Observed<bool>,
     /// `pgaudit.log` as the server has it for everybody, before overrides of roles and databases.
     pub log: Observed<String>,
+    /// Whether what it logs reaches the log: `pgaudit.log_level` is not below `log_min_messages`.
+    pub reaches_log: Observed<bool>,
     /// The overrides of `pgaudit.log` that apply in this database, by `ALTER ROLE … SET` and
     /// `ALTER DATABASE … SET`.
     pub overrides: Observed<Vec<Override>>,
@@ -43,7 +45,11 @@ const STATE: &str = "select
   (select setting from pg_catalog.pg_settings where name = 'shared_preload_libraries') as preload,
   exists (select from pg_catalog.pg_extension where extname = 'pgaudit') as extension,
   (select setting from pg_catalog.pg_settings where name = 'pgaudit.log') as log,
-  (select source from pg_catalog.pg_settings where name = 'pgaudit.log') as source";
+  (select source from pg_catalog.pg_settings where name = 'pgaudit.log') as source,
+  (select json_object_agg(name, setting) from pg_catalog.pg_settings
+    where name in ('pgaudit.log_level', 'log_min_messages')) as levels,
+  (select json_object_agg(name, source) from pg_catalog.pg_settings
+    where name in ('pgaudit.log_level', 'log_min_messages')) as level_sources";
 
 /// The overrides that apply in this database. Source: `pg_db_role_setting`.
 const OVERRIDES: &str =
@@ -88,6 +94,7 @@ pub(super) async fn read(session: &Session) -> Audit {
                 .map(|libraries| names_pgaudit(&libraries))
         }),
         extension: of_state(&|row| row.must("extension")),
+        reaches_log: of_state(&|row| reaches_log(session, row)),
         unlogged_roles: unlogged(&log, &overrides, &logins),
         log,
         overrides: observed(overrides),
@@ -132,6 +139,46 @@ fn server_wide(row: &Row) -> Observed<String> {
             "there is no pgaudit.log: pgaudit is not loaded",
         ),
     }
+}
+
+fn reaches_log(session: &Session, row: &Row) -> Observed<bool> {
+    type Texts = std::collections::BTreeMap<String, String>;
+    let (levels, sources) = match (
+        row.get::<Texts>("levels"),
+        row.get::<Texts>("level_sources"),
+    ) {
+        (Ok(levels), Ok(sources)) => (levels.unwrap_or_default(), sources.unwrap_or_default()),
+        (Err(unknown), _) | (_, Err(unknown)) => return Observed::Unknown(unknown),
+    };
+    for (name, source) in &sources {
+        if let Err(hidden) = session.is_server_wide(name, source) {
+            return Observed::Unknown(hidden);
+        }
+    }
+    match (
+        levels.get("pgaudit.log_level"),
+        levels.get("log_min_messages"),
+    ) {
+        (Some(level), Some(least)) => Observed::Value(is_logged(level, least)),
+        _ => Observed::unknown(
+            UnknownWhy::NotApplicable,
+            "there is no pgaudit.log_level: pgaudit is not loaded",
+        ),
+    }
+}
+
+/// Whether a message of this level goes to the server's log; `log` stands above `error` there.
+fn is_logged(level: &str, least: &str) -> bool {
+    const ORDER: [&str; 12] = [
+        "debug5", "debug4", "debug3", "debug2", "debug1", "info", "notice", "warning", "error",
+        "log", "fatal", "panic",
+    ];
+    // The same level under another name.
+    let rank = |name: &str| {
+        let name = if name == "debug" { "debug2" } else { name };
+        ORDER.iter().position(|known| *known == name)
+    };
+    matches!((rank(level), rank(least)), (Some(level), Some(least)) if level >= least)
 }
 
 /// Whether a list of libraries names pgaudit, with a path or without.
@@ -235,6 +282,16 @@ mod tests {
             "misc, -misc_set",
         ] {
             assert!(!logs_nothing(something), "{something}");
+        }
+    }
+
+    #[test]
+    fn a_level_below_the_least_is_not_logged() {
+        for (level, least) in [("log", "warning"), ("log", "log"), ("warning", "warning")] {
+            assert!(is_logged(level, least), "{level} {least}");
+        }
+        for (level, least) in [("notice", "warning"), ("debug1", "info"), ("log", "fatal")] {
+            assert!(!is_logged(level, least), "{level} {least}");
         }
     }
 

@@ -1,9 +1,10 @@
 //! A commit of our own, where `allow_writes` permits it: that reads work says nothing about commits,
-//! which hang when a synchronous standby is missing.
+//! which hang when a synchronous standby is missing. It waits for what everybody's commits wait for:
+//! the server's `synchronous_commit`, not one that the role of the probe has.
 //!
 //! The table lives in a schema of its own, which is made and removed with `synchronous_commit =
 //! local`, so that only the commit in between depends on a standby. `statement_timeout` does not
-//! bound that wait; the reading session cancels it, and the row is then committed locally.
+//! bound that wait; a cancel request ends it, and the row is then committed locally.
 
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::config::Target;
+use super::connect::open;
 use super::row::unknown;
-use super::session::{Login, Session, in_words};
+use super::session::{Session, in_words};
+use super::wire::Ready;
 use crate::evidence::{Observed, Unknown, UnknownWhy, millis};
 use crate::probes::Context;
 
@@ -31,6 +33,9 @@ pub struct Canary {
     pub error: Observed<String>,
     /// Whether schema and table are gone again.
     pub removed: Observed<bool>,
+    /// Schemas that earlier runs left behind, killed on their way, and that are still there: a minute
+    /// old or more. Those of ten minutes are removed first.
+    pub left_behind: Observed<Vec<String>>,
 }
 
 /// What became of a commit.
@@ -49,6 +54,8 @@ pub enum Commit {
 const PREFIX: &str = "probe_canary_";
 /// What an earlier run could not remove is older than this.
 const STALE_SECONDS: i64 = 600;
+/// What is older than this is of no run that is still under way, or of one that is late.
+const LEFT_SECONDS: i64 = 60;
 
 impl Canary {
     /// Nothing, for this reason.
@@ -58,79 +65,207 @@ impl Canary {
             commit_ms: why.clone().into(),
             error: why.clone().into(),
             removed: why.clone().into(),
+            left_behind: why.clone().into(),
         }
     }
 }
 
-/// Writes, waits, and removes what it wrote. `session` is the reading one: it cancels a commit that
-/// hangs, so that no third connection is needed.
+/// Writes, waits, and removes what it wrote, on the connection of the session: it must have nothing
+/// else under way. `level` is the `synchronous_commit` of everybody.
 pub(super) async fn run(
     ctx: &Context,
     target: &Target,
     session: &Session,
+    level: &str,
     deadline: Instant,
 ) -> Canary {
     let left = deadline.saturating_duration_since(Instant::now());
     // Half for the way to the commit and the commit; the rest is for the cancellation and the removal.
     let commit_deadline = Instant::now() + left / 2;
-    let login = match Login::open(ctx, target, None, commit_deadline).await {
-        Ok(login) => login,
-        Err(failure) => {
-            let why = unknown(UnknownWhy::NotObserved, failure.detail());
-            return Canary::unknown(&why);
-        }
-    };
     let schema = format!(
         "{PREFIX}{}_{:x}",
         ctx.now().as_second(),
         ctx.now().subsec_nanosecond().unsigned_abs() ^ std::process::id(),
     );
-    let client = login.client();
-    let canary = match timeout_at(commit_deadline, set_up(client, &schema, left)).await {
-        Ok(Ok(())) => {
-            let mut canary = commit(client, session, &schema, commit_deadline, deadline).await;
-            canary.removed = remove(client, &schema, deadline).await;
+    let writer = Writer {
+        ctx,
+        target,
+        client: session.client(),
+        deadline,
+    };
+    let left_behind = match timeout_at(commit_deadline, writer.sweep()).await {
+        Ok(Ok(schemas)) => Observed::Value(schemas),
+        Ok(Err(error)) => session.explain(&error).into(),
+        Err(_) => Observed::unknown(UnknownWhy::TimedOut, "the server did not answer in time"),
+    };
+    let mut canary = match writer
+        .bounded(&set_up(&schema, left / 4), commit_deadline)
+        .await
+    {
+        Done::Yes => {
+            let mut canary = writer.commit(&schema, level, commit_deadline).await;
+            canary.removed = writer.remove(&schema).await;
             canary
         }
-        Ok(Err(error)) => {
-            client.batch_execute("rollback").await.ok();
-            not_set_up(&error)
-        }
-        Err(_) => {
+        Done::Failed(error) => not_set_up(&error),
+        Done::TimedOut => {
             let mut canary = Canary::unknown(&unknown(
                 UnknownWhy::TimedOut,
                 "the schema of the canary was not made in time",
             ));
-            canary.removed = remove(client, &schema, deadline).await;
+            canary.removed = writer.remove(&schema).await;
             canary
         }
     };
-    login.close().await;
+    canary.left_behind = left_behind;
     canary
 }
 
-async fn set_up(client: &Client, schema: &str, left: Duration) -> Result<(), Error> {
-    for stale in stale(client).await? {
-        client.batch_execute(&removal(&stale)).await?;
-    }
-    let sql = format!(
-        "begin read write; set local synchronous_commit = local; set local statement_timeout = {}; \
-         create schema {schema}; create table {schema}.canary (written_at timestamptz not null); commit",
-        (left.as_millis() / 3).max(1),
-    );
-    client.batch_execute(&sql).await
+/// What became of statements that end in a `commit`.
+enum Done {
+    Yes,
+    Failed(Error),
+    TimedOut,
 }
 
-/// Schemas of ours that an earlier run left behind, killed between making and removing.
-async fn stale(client: &Client) -> Result<Vec<String>, Error> {
-    let sql = format!(
-        "select nspname from pg_namespace where nspname ~ '^{PREFIX}[0-9]{{1,12}}_[0-9a-f]+$' \
-         and nspowner = (select oid from pg_roles where rolname = current_user) \
-         and split_part(nspname, '_', 3)::bigint < extract(epoch from now())::bigint - {STALE_SECONDS} \
-         limit 10"
-    );
-    let messages = client.simple_query(&sql).await?;
-    Ok(first_columns(&messages))
+struct Writer<'a> {
+    ctx: &'a Context,
+    target: &'a Target,
+    client: &'a Client,
+    deadline: Instant,
+}
+
+impl Writer<'_> {
+    /// Runs statements; those that fail are rolled back, those that take too long cancelled.
+    async fn bounded(&self, sql: &str, deadline: Instant) -> Done {
+        let running = self.client.batch_execute(sql);
+        let mut running = std::pin::pin!(running);
+        match timeout_at(deadline, &mut running).await {
+            Ok(Ok(())) => Done::Yes,
+            Ok(Err(error)) => {
+                self.rollback().await;
+                Done::Failed(error)
+            }
+            Err(_) => {
+                self.cancel().await;
+                timeout_at(self.deadline, running).await.ok();
+                self.rollback().await;
+                Done::TimedOut
+            }
+        }
+    }
+
+    async fn rollback(&self) {
+        let rollback = self.client.batch_execute("rollback");
+        timeout_at(self.deadline, rollback).await.ok();
+    }
+
+    /// Asks the server, over a connection that this alone is for, to end what is under way.
+    async fn cancel(&self) {
+        let token = self.client.cancel_token();
+        let asking = async {
+            if let Ok(wire) = open(self.ctx, self.target, self.deadline).await {
+                token.cancel_query_raw(wire, Ready).await.ok();
+            }
+        };
+        timeout_at(self.deadline, asking).await.ok();
+    }
+
+    /// Removes schemas of ours that an earlier run left behind, killed between making and removing,
+    /// and tells which are still there.
+    async fn sweep(&self) -> Result<Vec<String>, Error> {
+        for stale in self.older_than(STALE_SECONDS).await? {
+            let part = self.deadline.saturating_duration_since(Instant::now()) / 10;
+            self.bounded(&removal(&stale, part), Instant::now() + part)
+                .await;
+        }
+        self.older_than(LEFT_SECONDS).await
+    }
+
+    async fn older_than(&self, seconds: i64) -> Result<Vec<String>, Error> {
+        let sql = format!(
+            "select nspname from pg_namespace where nspname ~ '^{PREFIX}[0-9]{{1,12}}_[0-9a-f]+$' \
+             and nspowner = (select oid from pg_roles where rolname = current_user) \
+             and split_part(nspname, '_', 3)::bigint < extract(epoch from now())::bigint - {seconds} \
+             limit 10"
+        );
+        let messages = self.client.simple_query(&sql).await?;
+        Ok(first_columns(&messages))
+    }
+
+    async fn commit(&self, schema: &str, level: &str, commit_deadline: Instant) -> Canary {
+        let begin = format!(
+            "begin read write; set local synchronous_commit = '{}'; \
+             insert into {schema}.canary values (clock_timestamp())",
+            level.replace('\'', "''"),
+        );
+        match self.bounded(&begin, commit_deadline).await {
+            Done::Yes => {}
+            Done::Failed(error) => return not_set_up(&error),
+            Done::TimedOut => {
+                return Canary::unknown(&unknown(
+                    UnknownWhy::TimedOut,
+                    "the row of the canary was not written in time",
+                ));
+            }
+        }
+        let begun = Instant::now();
+        let (commit, commit_ms) = match self.bounded("commit", commit_deadline).await {
+            Done::Yes => (Commit::Confirmed, Observed::Value(millis(begun.elapsed()))),
+            Done::Failed(error) => return not_set_up(&error),
+            Done::TimedOut => (
+                Commit::Hanging,
+                Observed::unknown(
+                    UnknownWhy::TimedOut,
+                    "the commit hung until it was cancelled",
+                ),
+            ),
+        };
+        Canary {
+            commit: Observed::Value(commit),
+            commit_ms,
+            error: Observed::Value(String::new()),
+            removed: Observed::unknown(UnknownWhy::NotObserved, "not removed yet"),
+            left_behind: Observed::unknown(UnknownWhy::NotObserved, "not looked for yet"),
+        }
+    }
+
+    async fn remove(&self, schema: &str) -> Observed<bool> {
+        // The rest is for the cancellation.
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let removal = removal(schema, left / 2);
+        match self.bounded(&removal, Instant::now() + left * 2 / 3).await {
+            Done::Yes => Observed::Value(true),
+            Done::Failed(_) => Observed::Value(false),
+            Done::TimedOut => {
+                Observed::unknown(UnknownWhy::TimedOut, "the schema was not removed in time")
+            }
+        }
+    }
+}
+
+/// A commit of ours that depends on no standby, and waits for nobody longer than this.
+fn beginning(longest: Duration) -> String {
+    let longest = longest.as_millis().max(1);
+    format!(
+        "begin read write; set local synchronous_commit = local; \
+         set local statement_timeout = {longest}; set local lock_timeout = {longest}"
+    )
+}
+
+fn set_up(schema: &str, longest: Duration) -> String {
+    format!(
+        "{}; create schema {schema}; \
+         create table {schema}.canary (written_at timestamptz not null); commit",
+        beginning(longest),
+    )
+}
+
+fn removal(schema: &str, longest: Duration) -> String {
+    format!(
+        "{}; drop schema if exists {schema} cascade; commit",
+        beginning(longest),
+    )
 }
 
 fn first_columns(messages: &[SimpleQueryMessage]) -> Vec<String> {
@@ -141,73 +276,6 @@ fn first_columns(messages: &[SimpleQueryMessage]) -> Vec<String> {
             _ => None,
         })
         .collect()
-}
-
-fn removal(schema: &str) -> String {
-    format!(
-        "begin read write; set local synchronous_commit = local; drop schema if exists {schema} cascade; commit"
-    )
-}
-
-async fn commit(
-    client: &Client,
-    session: &Session,
-    schema: &str,
-    commit_deadline: Instant,
-    deadline: Instant,
-) -> Canary {
-    let begin = format!("begin read write; insert into {schema}.canary values (clock_timestamp())");
-    let written = async {
-        client.batch_execute(&begin).await?;
-        let messages = client.simple_query("select pg_backend_pid()").await?;
-        Ok::<_, Error>(first_columns(&messages))
-    };
-    let backend = match timeout_at(commit_deadline, written).await {
-        Ok(Ok(columns)) => columns.first().and_then(|pid| pid.parse::<i32>().ok()),
-        Ok(Err(error)) => {
-            client.batch_execute("rollback").await.ok();
-            return not_set_up(&error);
-        }
-        Err(_) => None,
-    };
-    let begun = Instant::now();
-    let committing = client.batch_execute("commit");
-    let mut committing = std::pin::pin!(committing);
-    match timeout_at(commit_deadline, &mut committing).await {
-        Ok(Ok(())) => Canary {
-            commit: Observed::Value(Commit::Confirmed),
-            commit_ms: Observed::Value(millis(begun.elapsed())),
-            error: Observed::Value(String::new()),
-            removed: Observed::unknown(UnknownWhy::NotObserved, "not removed yet"),
-        },
-        Ok(Err(error)) => not_set_up(&error),
-        Err(_) => {
-            if let Some(pid) = backend {
-                let cancel = "select pg_cancel_backend($1)";
-                let asked = session.rows(cancel, &[(&pid, Type::INT4)]).await;
-                if asked.is_ok() {
-                    timeout_at(deadline, &mut committing).await.ok();
-                }
-            }
-            Canary {
-                commit: Observed::Value(Commit::Hanging),
-                commit_ms: Observed::unknown(
-                    UnknownWhy::TimedOut,
-                    "the commit hung until it was cancelled",
-                ),
-                error: Observed::Value(String::new()),
-                removed: Observed::unknown(UnknownWhy::NotObserved, "not removed yet"),
-            }
-        }
-    }
-}
-
-async fn remove(client: &Client, schema: &str, deadline: Instant) -> Observed<bool> {
-    match timeout_at(deadline, client.batch_execute(&removal(schema))).await {
-        Ok(Ok(())) => Observed::Value(true),
-        Ok(Err(_)) => Observed::Value(false),
-        Err(_) => Observed::unknown(UnknownWhy::TimedOut, "the schema was not removed in time"),
-    }
 }
 
 /// What a write that did not come about means: a missing grant is ours, anything else the server's.
@@ -223,6 +291,16 @@ fn not_set_up(error: &Error) -> Canary {
             ..Canary::unknown(&why)
         };
     }
+    if matches!(
+        error.code(),
+        Some(&SqlState::QUERY_CANCELED | &SqlState::LOCK_NOT_AVAILABLE)
+    ) {
+        let why = unknown(UnknownWhy::TimedOut, in_words(error));
+        return Canary {
+            removed: nothing_left,
+            ..Canary::unknown(&why)
+        };
+    }
     let Some(db) = error.as_db_error() else {
         return Canary::unknown(&unknown(UnknownWhy::NotObserved, in_words(error)));
     };
@@ -232,5 +310,6 @@ fn not_set_up(error: &Error) -> Canary {
         commit_ms: Observed::unknown(UnknownWhy::NotObserved, &text),
         error: Observed::Value(text),
         removed: nothing_left,
+        left_behind: Observed::unknown(UnknownWhy::NotObserved, "not looked for yet"),
     }
 }

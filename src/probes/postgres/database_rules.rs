@@ -42,8 +42,8 @@ pub(super) const AUDIT_ON: RuleSpec<Config> = where_declared(
     |config| config.audit.is_some(),
     must(
         "audit-on",
-        "audit.preloaded && audit.extension && audit.unlogged_roles == []",
-        "pgaudit logs only where it is preloaded, created, and pgaudit.log is not none for whoever logs in",
+        "audit.preloaded && audit.extension && audit.reaches_log && audit.unlogged_roles == []",
+        "pgaudit logs only where it is preloaded, created, and pgaudit.log is not none for whoever logs in; what it logs below log_min_messages reaches no log",
         "pgaudit documentation, settings",
     ),
 );
@@ -64,7 +64,7 @@ pub(super) const MIGRATIONS_APPLIED: RuleSpec<Config> = where_declared(
     |config| config.migrations.is_some(),
     must(
         "migrations-applied",
-        "migrations.table_exists && migrations.applied.size() > 0 && migrations.missing_heads == [] && migrations.unknown_revisions == []",
+        "migrations.table_exists && migrations.applied.size() > 0 && migrations.missing_heads == [] && migrations.unknown_revisions == [] && migrations.redundant_revisions == []",
         "a program meets another schema than it was written for",
         "Alembic documentation, working with branches",
     ),
@@ -111,8 +111,8 @@ pub(super) const HBA_NO_TRUST: RuleSpec<Config> = where_declared(
     |config| config.hba.is_some(),
     must(
         "hba-no-trust",
-        "hba.all(h, h.lines.all(l, l.connection == 'local' || !(l.method in ['trust', 'ident'])))",
-        "over the network, trust and ident let in whoever says a name",
+        "hba.all(h, h.login_asked != 'nothing' && h.lines.all(l, l.connection == 'local' || !(l.method in ['trust', 'ident'])))",
+        "over the network, trust and ident let in whoever says a name; the login of this run shows what is loaded, which the file need not be",
         "PostgreSQL documentation, 20.4 and 20.8",
     ),
 );
@@ -122,7 +122,7 @@ pub(super) const HBA_STRONG_PASSWORDS: RuleSpec<Config> = where_declared(
     |config| config.hba.is_some(),
     must(
         "hba-strong-passwords",
-        "hba.all(h, h.lines.all(l, l.connection == 'local' || !(l.method in ['password', 'md5'])))",
+        "hba.all(h, h.login_asked != 'md5' && h.lines.all(l, l.connection == 'local' || !(l.method in ['password', 'md5'])))",
         "password sends the password itself, and md5 what is as good as the password",
         "PostgreSQL documentation, 20.5",
     ),

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Postgres;
+use super::config::Target;
 use super::hba_match::{Caller, Network, could_not_match};
 use super::observe::not_seen;
 use super::row::{Row, first, unknown};
@@ -15,18 +16,44 @@ use super::session::Session;
 use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
 
 /// `pg_hba.conf` of one server. The server shows the file, which need not be what it has loaded:
-/// where the file would not let our own connection in, its lines are unknown.
+/// where the file would not let our own connection in, or was seen to be changed after it was
+/// loaded, its lines are unknown. What the login of this run was asked for is of what is loaded.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Hba {
     /// Host and port of the server as configured.
     pub name: String,
     /// When the server last loaded its configuration.
     pub loaded_at: Observed<Timestamp>,
+    /// When the file was last changed. Needs `EXECUTE` on `pg_stat_file(text)`, and a file inside of
+    /// the data directory.
+    pub modified_at: Observed<Timestamp>,
+    /// What the server asked for when this run logged in.
+    pub login_asked: Observed<Asked>,
     /// Lines that the server could not read, with its words. With one of them in it the file is
     /// not loaded at all.
     pub errors: Observed<Vec<String>>,
     /// The lines in their order; the first that matches a connection decides.
     pub lines: Observed<Vec<Line>>,
+}
+
+/// What a server asks for at a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Asked {
+    /// Nothing: whoever says the name is let in.
+    Nothing,
+    /// Nothing beyond the client certificate that was shown.
+    Certificate,
+    /// The password itself.
+    Password,
+    /// The password's MD5 hash.
+    Md5,
+    /// A proof by SCRAM.
+    Scram,
+    /// Something else.
+    Other,
+    /// A pooler asked, not the server.
+    Pooler,
 }
 
 /// One line.
@@ -111,24 +138,43 @@ const CALLER: &str = "select host(inet_client_addr()) as address, session_user a
   current_database() as database, pg_conf_load_time() as loaded_at,
   (select ssl from pg_catalog.pg_stat_ssl where pid = pg_backend_pid()) as ssl";
 
+/// When the file was last changed.
+const MODIFIED: &str =
+    "select modification as modified_at from pg_stat_file(current_setting('hba_file'))";
+
 const NEEDS: &str = "needs GRANT SELECT ON pg_hba_file_rules and GRANT EXECUTE ON FUNCTION \
     pg_hba_file_rules(), both in this database";
 
 /// Asks one server, which is called `name`.
-async fn read(name: String, session: Result<&Session, Unknown>) -> Hba {
+async fn read(target: &Target, session: Result<&Session, Unknown>) -> Hba {
+    let name = target.dsn.name();
     let session = match session {
         Ok(session) => session,
         Err(reason) => {
             return Hba {
                 name,
                 loaded_at: reason.clone().into(),
+                modified_at: reason.clone().into(),
+                login_asked: reason.clone().into(),
                 errors: reason.clone().into(),
                 lines: reason.into(),
             };
         }
     };
-    let (file, caller) = futures_util::join!(session.rows(FILE, &[]), session.rows(CALLER, &[]));
+    let (file, caller, modified) = futures_util::join!(
+        session.rows(FILE, &[]),
+        session.rows(CALLER, &[]),
+        session.rows(MODIFIED, &[]),
+    );
     let caller = first(caller);
+    let loaded_at: Observed<Timestamp> = match &caller {
+        Ok(row) => row.timestamp("loaded_at", "never loaded"),
+        Err(reason) => reason.clone().into(),
+    };
+    let modified_at = match first(modified) {
+        Ok(row) => row.timestamp("modified_at", "never changed"),
+        Err(reason) => reason.into(),
+    };
     let file = file.map_err(needs_grants).and_then(whole);
     let errors = file.clone().map(|rows| {
         let broken = rows.iter().filter(|row| !row.shown("error").is_empty());
@@ -138,14 +184,32 @@ async fn read(name: String, session: Result<&Session, Unknown>) -> Hba {
     });
     Hba {
         name,
-        loaded_at: match &caller {
-            Ok(row) => row.timestamp("loaded_at", "never loaded"),
-            Err(reason) => reason.clone().into(),
-        },
+        login_asked: Observed::Value(asked(target, session)),
         errors: errors.map_or_else(Observed::Unknown, Observed::Value),
         lines: file
-            .and_then(|rows| lines(&rows, caller.ok().as_ref()))
+            .and_then(|rows| match (&modified_at, &loaded_at) {
+                (Observed::Value(modified), Observed::Value(loaded)) if modified > loaded => {
+                    Err(unknown(UnknownWhy::Inconsistent, CHANGED))
+                }
+                _ => lines(&rows, caller.ok().as_ref()),
+            })
             .map_or_else(Observed::Unknown, Observed::Value),
+        loaded_at,
+        modified_at,
+    }
+}
+
+const CHANGED: &str = "the file was changed after the server loaded it: reload it";
+
+fn asked(target: &Target, session: &Session) -> Asked {
+    match session.asked() {
+        _ if session.is_pooled() => Asked::Pooler,
+        0 if target.tls.identity.is_some() => Asked::Certificate,
+        0 => Asked::Nothing,
+        3 => Asked::Password,
+        5 => Asked::Md5,
+        10 => Asked::Scram,
+        _ => Asked::Other,
     }
 }
 
@@ -159,7 +223,7 @@ pub(super) async fn files(
     }
     let files = probe.targets.iter().zip(sessions).map(|(target, session)| {
         let session = session.as_ref().map_err(not_seen);
-        read(target.dsn.name(), session)
+        read(target, session)
     });
     Observed::Value(join_all(files).await)
 }
@@ -264,7 +328,10 @@ fn line(entry: &Entry, earlier: &[Entry]) -> Line {
         },
         is_loopback: match entry.network {
             Some(network) => network.is_loopback(),
-            None => entry.address == "samehost" || entry.connection == Connection::Local,
+            None => {
+                matches!(entry.address.as_str(), "samehost" | "localhost")
+                    || entry.connection == Connection::Local
+            }
         },
         lets_plaintext_in: entry.connection.takes_plaintext()
             && entry.method != "reject"

@@ -24,14 +24,13 @@ pub struct Indexes {
 }
 
 /// Invalid indexes, and whether somebody is at work on them: `pg_stat_progress_create_index` names
-/// what `CREATE INDEX` and `REINDEX` are building (a `REINDEX` of a table has more invalid ones
-/// than the one that it is at), a lock on the index itself what is being dropped. Without
+/// what `CREATE INDEX` and `REINDEX` are at; a lock on the index itself shows what is being
+/// dropped, and all that `REINDEX CONCURRENTLY` builds and replaces. Without
 /// `pg_read_all_stats` the progress of others is there with its columns NULL: `hidden`.
 const INVALID: &str = "select format('%I.%I', n.nspname, c.relname) as name,
   i.indrelid::regclass::text as table,
   exists (select from pg_catalog.pg_stat_progress_create_index p
-    where p.datname = current_database() and (p.index_relid = i.indexrelid
-      or p.relid = i.indrelid and (p.index_relid = 0 or p.command like 'REINDEX%')))
+    where p.datname = current_database() and p.index_relid = i.indexrelid)
   or exists (select from pg_catalog.pg_locks l join pg_catalog.pg_database d on d.oid = l.database
     where d.datname = current_database() and l.locktype = 'relation'
       and l.relation = i.indexrelid and l.granted

@@ -25,6 +25,8 @@ pub struct Migrations {
     pub missing_heads: Observed<Vec<String>>,
     /// Revisions of the database that are in no file: it is ahead, or of another program.
     pub unknown_revisions: Observed<Vec<String>>,
+    /// Revisions of the database that another one of its rows came after: no upgrade leaves both.
+    pub redundant_revisions: Observed<Vec<String>>,
 }
 
 /// The version table without a declaration.
@@ -77,6 +79,7 @@ pub(super) async fn read(
         table,
         missing_heads: applied.clone().map(|applied| revisions.missing(&applied)),
         unknown_revisions: applied.clone().map(|applied| revisions.strangers(&applied)),
+        redundant_revisions: applied.clone().map(|applied| revisions.redundant(&applied)),
         applied,
     }
 }

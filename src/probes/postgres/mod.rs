@@ -58,6 +58,8 @@ and only for what is declared:
     -- hba = \"restricted\"
     GRANT SELECT ON pg_hba_file_rules TO probe;
     GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO probe;
+    -- the same, so that a file inside of the data directory that is not loaded is seen
+    GRANT EXECUTE ON FUNCTION pg_stat_file(text) TO probe;
     -- encrypted_columns, migrations, queries: what they read
     GRANT USAGE ON SCHEMA public TO probe;
     GRANT SELECT (email) ON customers TO probe;
@@ -86,7 +88,7 @@ impl ProbeKind for Postgres {
         summary: "a PostgreSQL primary and its standbys: replication, archiving, safety, readiness",
         privileges: PRIVILEGES,
         effect: Effect::Write,
-        side_effects: "at most two connections per server, read-only; with `allow_writes` a row in a table of its own schema, which is removed again",
+        side_effects: "at most two connections per server, read-only; with `allow_writes` a row in a table of its own schema, which is removed again, and where a commit hangs one more that cancels it",
         example: "primary = \"host=127.0.0.1 port=5432 user=probe password=${env:PGPASSWORD} dbname=app sslmode=verify-full\"\n",
         init: &[InitHint {
             variable: "DATABASE_URL",

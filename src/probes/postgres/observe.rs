@@ -68,7 +68,7 @@ async fn ask(
     let config = &probe.config;
     let (servers, (replication, archiver, activity), database, hba, patroni) = futures_util::join!(
         servers,
-        cluster(primary.clone()),
+        cluster(probe, sessions),
         database::read(primary.as_ref().copied(), config, probe.revisions.as_ref()),
         hba::files(probe, sessions),
         patroni,
@@ -80,11 +80,12 @@ async fn ask(
         seen.push((server, position));
     }
     let servers = with_lags(seen, primary.clone()).await;
-    // The second connection to the primary is free again: the plaintext check is over.
-    let (queries, (pooler, canary)) = futures_util::join!(
+    let (queries, pooler) = futures_util::join!(
         database::queries(primary.as_ref().copied(), config),
-        second_connection(probe, ctx, primary.clone(), deadline),
+        pooler(probe, ctx, primary.clone(), deadline),
     );
+    // On the same connection, so that it comes when nothing else is under way there.
+    let canary = canary(probe, ctx, primary.clone(), &replication, deadline).await;
     let own = servers.first();
     Facts {
         server_version_num: fact(own, |server| server.server_version_num.clone()),
@@ -117,30 +118,44 @@ async fn ask(
     }
 }
 
-/// What needs a connection to the primary beside the session, one after the other.
-async fn second_connection(
+/// What stands before the primary.
+async fn pooler(
     probe: &Postgres,
     ctx: &Context,
     primary: Result<&Session, Unknown>,
     deadline: Instant,
-) -> (Pooler, Canary) {
+) -> Pooler {
+    match (primary, probe.targets.first()) {
+        (Ok(session), Some(target)) => pooler::read(ctx, target, session, deadline).await,
+        (Err(why), _) => Pooler::unknown(&why),
+        (_, None) => Pooler::unknown(&unknown(UnknownWhy::NotObserved, "no server is configured")),
+    }
+}
+
+/// A commit of our own, where it is allowed.
+async fn canary(
+    probe: &Postgres,
+    ctx: &Context,
+    primary: Result<&Session, Unknown>,
+    replication: &Replication,
+    deadline: Instant,
+) -> Canary {
+    if !probe.config.allow_writes {
+        let why = "`allow_writes = true` is not declared";
+        return Canary::unknown(&unknown(UnknownWhy::NotApplicable, why));
+    }
     let (session, target) = match (primary, probe.targets.first()) {
         (Ok(session), Some(target)) => (session, target),
-        (Err(why), _) => return (Pooler::unknown(&why), Canary::unknown(&why)),
+        (Err(why), _) => return Canary::unknown(&why),
         (_, None) => {
-            let why = unknown(UnknownWhy::NotObserved, "no server is configured");
-            return (Pooler::unknown(&why), Canary::unknown(&why));
+            let why = "no server is configured";
+            return Canary::unknown(&unknown(UnknownWhy::NotObserved, why));
         }
     };
-    let pooler = pooler::read(ctx, target, session, deadline).await;
-    if !probe.config.allow_writes {
-        let why = unknown(
-            UnknownWhy::NotApplicable,
-            "`allow_writes = true` is not declared",
-        );
-        return (pooler, Canary::unknown(&why));
+    match &replication.commit_level {
+        Observed::Value(level) => canary::run(ctx, target, session, level, deadline).await,
+        Observed::Unknown(why) => Canary::unknown(why),
     }
-    (pooler, canary::run(ctx, target, session, deadline).await)
 }
 
 async fn one_server(
@@ -177,11 +192,19 @@ async fn one_server(
 }
 
 /// What only the primary tells of the whole cluster.
-async fn cluster(primary: Result<&Session, Unknown>) -> (Replication, Archiver, Activity) {
+async fn cluster(
+    probe: &Postgres,
+    sessions: &[Result<Session, Failure>],
+) -> (Replication, Archiver, Activity) {
+    let primary = match sessions.first() {
+        Some(Ok(session)) => Ok(session),
+        Some(Err(failure)) => Err(not_seen(failure)),
+        None => Err(not_seen(&Failure::probe("no server is configured"))),
+    };
     match primary {
         Ok(session) => {
             futures_util::join!(
-                replication::read(session),
+                replication::read(session, &probe.targets, sessions),
                 archiver::read(session),
                 activity::read(session),
             )
@@ -210,10 +233,7 @@ async fn with_lags(
             row.must::<String>("lsn").and_then(|text| position(&text))
         });
         for (server, position) in seen.iter_mut().skip(1) {
-            server.lag_bytes = position
-                .replayed
-                .clone()
-                .and_then(|replayed| end.clone().map(|end| end.saturating_sub(replayed)));
+            server.set_lag(position, &end);
         }
     }
     if let Some((server, position)) = seen.first_mut() {

@@ -17,9 +17,11 @@ use crate::probes::Context;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Plain {
-    /// SQLSTATE 28000 for want of encryption.
+    /// SQLSTATE 28000, before any authentication: no line of `pg_hba.conf` takes it, or one rejects
+    /// it.
     Refused,
-    /// The server goes on: it asks for a password, or for nothing at all.
+    /// The server goes on: it asks for a password, or for nothing at all, or has tried an
+    /// authentication method that failed.
     Accepted,
 }
 
@@ -95,16 +97,19 @@ fn judge(tag: u8, body: &[u8]) -> Observed<Plain> {
                     })
                     .unwrap_or_default()
             };
-            let (code, message) = (field(b'C'), field(b'M'));
+            let (code, message, routine) = (field(b'C'), field(b'M'), field(b'R'));
             // Poolers that demand TLS say so with a protocol violation.
             let pooler = code == "08P01" && message.to_ascii_lowercase().contains("ssl required");
-            if code == "28000" || pooler {
-                Observed::Value(Plain::Refused)
-            } else {
-                Observed::unknown(
+            // The code is the same where an authentication method was reached and failed (`ident`);
+            // where the server says it from is not, and it is not translated.
+            match (code.as_str(), routine.as_str()) {
+                _ if pooler => Observed::Value(Plain::Refused),
+                ("28000", "ClientAuthentication") => Observed::Value(Plain::Refused),
+                (_, "auth_failed") => Observed::Value(Plain::Accepted),
+                _ => Observed::unknown(
                     UnknownWhy::NotObserved,
                     format!("refused for another reason, SQLSTATE {code}: {message}"),
-                )
+                ),
             }
         }
         _ => Observed::unknown(UnknownWhy::Unparseable, "what answers is not PostgreSQL"),
@@ -117,14 +122,18 @@ mod tests {
 
     #[test]
     fn only_a_refusal_for_want_of_encryption_is_one() {
-        let refused = b"SFATAL\0C28000\0Mno pg_hba.conf entry, no encryption\0\0";
+        let refused =
+            b"SFATAL\0C28000\0Mno pg_hba.conf entry, no encryption\0RClientAuthentication\0\0";
         assert_eq!(judge(b'E', refused), Observed::Value(Plain::Refused));
         assert_eq!(
             judge(b'R', &[0, 0, 0, 10]),
             Observed::Value(Plain::Accepted)
         );
+        let failed = b"SFATAL\0C28000\0MIdent authentication failed\0Rauth_failed\0\0";
+        assert_eq!(judge(b'E', failed), Observed::Value(Plain::Accepted));
         for (tag, body) in [
             (b'E', &b"SFATAL\0C53300\0Mtoo many clients\0\0"[..]),
+            (b'E', &b"SFATAL\0C28000\0Mwho knows\0\0"[..]),
             (b'E', b""),
             (b'H', b"TTP"),
         ] {

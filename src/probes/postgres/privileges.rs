@@ -18,13 +18,15 @@ pub struct Reader {
     /// Whether there is such a role.
     pub exists: bool,
     /// Each way in which it could write: attributes, privileges on tables, columns and sequences,
-    /// ownership, `CREATE`, default privileges; its own, inherited, granted to `PUBLIC`, or those
+    /// ownership, `CREATE`, default privileges, `ALTER SYSTEM` on a parameter, `EXECUTE` on the
+    /// server's functions that write files, import large objects or promote; its own, inherited, granted to `PUBLIC`, or those
     /// of a role that it may become by `SET ROLE`. Relations are those of the database of the
     /// connection string alone; a grant inside a schema that the role may not enter counts too.
     /// Temporary tables and large objects of its own do not count.
     pub write_paths: Observed<Vec<String>>,
-    /// Functions that it may call, that run with the rights of their owner (`SECURITY DEFINER`)
-    /// and may change data (`VOLATILE`). Those of extensions are left out.
+    /// Functions that it may call and that run with the rights of their owner (`SECURITY DEFINER`).
+    /// `STABLE` and `IMMUTABLE` ones too: what they call may write. Whether one writes cannot be
+    /// seen from outside, so that they are only warned about. Those of extensions are left out.
     pub definer_functions: Observed<Vec<String>>,
 }
 
@@ -96,6 +98,13 @@ const PATHS: &str = "relation as materialized (
     union all select 'CREATE' where has_database_privilege(plain.oid, d.oid, 'CREATE')) p
   where datallowconn
   union all
+  select plain.name, via, 'function', 'EXECUTE', p.oid::regprocedure::text
+  from plain join pg_catalog.pg_proc p on p.proname in ('lo_import', 'lo_export', 'pg_promote',
+      'pg_file_write', 'pg_file_rename', 'pg_file_unlink', 'pg_file_sync')
+    and p.pronamespace = 'pg_catalog'::regnamespace
+    and has_function_privilege(plain.oid, p.oid, 'EXECUTE')
+  {parameters}
+  union all
   select plain.name, via, 'default', a.privilege_type,
     format('%s that %I creates%s',
       case defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' else 'schemas' end,
@@ -117,13 +126,19 @@ select name, via, kind, what, count(object) as objects, min(object) as object
 from by_object group by name, via, kind, what
 order by name, via <> name, via, kind, what limit 1000";
 
+/// Who may write `postgresql.auto.conf`, and with it a command that the server runs. Since 15.
+const PARAMETERS: &str = "union all
+  select plain.name, via, 'parameter', 'ALTER SYSTEM', quote_ident(parname)
+  from plain cross join pg_catalog.pg_parameter_acl
+  where has_parameter_privilege(plain.oid, parname, 'ALTER SYSTEM')";
+
 /// `SECURITY DEFINER` functions that a reader may call. Source: `pg_proc`; the members of
 /// extensions are in `pg_depend`.
 const DEFINERS: &str = "select distinct name, p.oid::regprocedure::text as function
 from acting join pg_catalog.pg_proc p
   on has_function_privilege(acting.oid, p.oid, 'EXECUTE') and p.proowner <> acting.reader
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-where p.prosecdef and p.provolatile = 'v' and not acting.rolsuper
+where p.prosecdef and not acting.rolsuper
   and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
   and n.nspname not in ('pg_catalog', 'information_schema')
   and not exists (select from pg_catalog.pg_depend d
@@ -135,7 +150,15 @@ const ROLES: &str = "select rolname as name from pg_catalog.pg_roles where rolna
 /// Asks what `readers` could write.
 pub(super) async fn read(session: &Session, readers: &[String]) -> Observed<Vec<Reader>> {
     let acting = ACTING.replace("{become}", become_sql(session.version_num()));
-    let paths = format!("with {acting}, {PATHS}");
+    let parameters = if session.version_num() >= 150_000 {
+        PARAMETERS
+    } else {
+        ""
+    };
+    let paths = format!(
+        "with {acting}, {}",
+        PATHS.replace("{parameters}", parameters)
+    );
     let definers = format!("with {acting} {DEFINERS}");
     let names = readers.to_vec();
     let params = [(

@@ -3,16 +3,19 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::config::Target;
 use super::row::{Row, first, unknown};
 use super::server::NEEDS_MONITOR;
 use super::session::Session;
-use crate::evidence::{Observed, Unknown, UnknownWhy};
+use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
 
 /// One that streams from the primary.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Standby {
     /// Its `application_name`.
     pub name: String,
+    /// What it does with what it receives.
+    pub kind: Observed<Kind>,
     /// Where it connects from; empty for a Unix socket.
     pub address: String,
     /// `streaming`, `catchup`, `stopping`.
@@ -36,12 +39,25 @@ pub struct Standby {
     pub reply_age_seconds: Observed<f64>,
 }
 
+/// What one that streams does with what it receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// It replays it, as a standby does.
+    Standby,
+    /// It stores it and replays none, as `pg_receivewal` does.
+    Storage,
+    /// It decodes it: a logical subscriber.
+    Logical,
+}
+
 /// A standby that must stream.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ExpectedStandby {
     /// Its `application_name`.
     pub name: String,
-    /// `streaming`, `catchup`, `stopping`; `absent` where the primary does not know it.
+    /// `streaming`, `catchup`, `stopping`; `absent` where the primary knows no standby of that name:
+    /// what only stores WAL or decodes it is none, whatever it calls itself.
     pub state: Observed<String>,
     /// WAL bytes that it is behind at the last stage it has.
     pub lag_bytes: Observed<i64>,
@@ -52,7 +68,8 @@ pub struct ExpectedStandby {
 pub struct Sync {
     /// `synchronous_standby_names`.
     pub standby_names: Observed<String>,
-    /// How many standbys must confirm a commit; 0 where none must.
+    /// How many standbys must confirm a commit, by `synchronous_standby_names` and the server's
+    /// `synchronous_commit`; 0 where none must.
     pub required: Observed<i64>,
     /// How many synchronous standbys stream now.
     pub present: Observed<i64>,
@@ -63,6 +80,10 @@ pub struct Sync {
 /// A replication slot.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Slot {
+    /// The slot and the server that has it: `standby2 on 10.0.0.5:5432`.
+    pub name: String,
+    /// The server that has it, as configured.
+    pub server: String,
     /// Its name.
     pub slot: String,
     /// `physical` or `logical`.
@@ -98,6 +119,8 @@ pub(super) struct Replication {
     pub(super) standbys: Observed<Vec<Standby>>,
     pub(super) sync: Sync,
     pub(super) slots: Observed<Vec<Slot>>,
+    /// The `synchronous_commit` of everybody.
+    pub(super) commit_level: Observed<String>,
 }
 
 /// Where the log ends, on a primary and on a standby.
@@ -107,7 +130,7 @@ const NOW: &str = "(select case when pg_is_in_recovery() then pg_last_wal_replay
 fn standbys_sql() -> String {
     format!(
         "select r.application_name as name, coalesce(host(r.client_addr), '') as address, r.state,
-          r.sync_state, coalesce(s.slot_name, '') as slot,
+          r.sync_state, coalesce(s.slot_name, '') as slot, coalesce(s.slot_type = 'logical', false) as logical,
           pg_wal_lsn_diff(now.lsn, r.sent_lsn)::bigint as sent,
           pg_wal_lsn_diff(now.lsn, r.write_lsn)::bigint as write,
           pg_wal_lsn_diff(now.lsn, r.flush_lsn)::bigint as flush,
@@ -133,23 +156,68 @@ fn slots_sql(version: i64) -> String {
 }
 
 const SYNC: &str = "select current_setting('synchronous_standby_names') as names,
-  current_setting('synchronous_commit') as commit,
+  (select reset_val from pg_settings where name = 'synchronous_commit') as commit,
+  (select source from pg_settings where name = 'synchronous_commit') as commit_source,
   (select count(*) from pg_stat_activity where wait_event = 'SyncRep') as waiting,
   (select count(*) from pg_stat_activity where backend_type is null) as hidden";
 
-/// Asks the primary.
-pub(super) async fn read(session: &Session) -> Replication {
-    let (standbys_sql, slots_sql) = (standbys_sql(), slots_sql(session.version_num()));
+/// Asks the primary, and every server for its slots.
+pub(super) async fn read(
+    session: &Session,
+    targets: &[Target],
+    sessions: &[Result<Session, Failure>],
+) -> Replication {
+    let standbys_sql = standbys_sql();
     let (standbys, slots, sync) = futures_util::join!(
         session.rows(&standbys_sql, &[]),
-        session.rows(&slots_sql, &[]),
+        all_slots(targets, sessions),
         session.rows(SYNC, &[]),
     );
     let standbys = list(standbys, standby);
+    let sync = first(sync);
+    let commit_level = match &sync {
+        Ok(row) => commit_level(session, row),
+        Err(unknown) => Observed::Unknown(unknown.clone()),
+    };
     Replication {
-        sync: self::sync(first(sync), &standbys),
+        sync: self::sync(sync, &commit_level, &standbys),
         standbys,
-        slots: list(slots, slot),
+        slots,
+        commit_level,
+    }
+}
+
+/// The slots of every server that could be asked; a server that could not is told of by its own
+/// rule.
+async fn all_slots(
+    targets: &[Target],
+    sessions: &[Result<Session, Failure>],
+) -> Observed<Vec<Slot>> {
+    let asked = targets.iter().zip(sessions);
+    let asked = asked.filter_map(|(target, session)| Some((target, session.as_ref().ok()?)));
+    let answers = asked.map(|(target, session)| async move {
+        let rows = session.rows(&slots_sql(session.version_num()), &[]).await;
+        let server = target.dsn.name();
+        list(rows, |row| slot(row, &server))
+    });
+    let mut all = Vec::new();
+    for answer in futures_util::future::join_all(answers).await {
+        match answer {
+            Observed::Value(slots) => all.extend(slots),
+            Observed::Unknown(unknown) => return Observed::Unknown(unknown),
+        }
+    }
+    Observed::Value(all)
+}
+
+/// What everybody's commits wait for. Where nobody need confirm them it does not matter what hides
+/// it.
+fn commit_level(session: &Session, row: &Row) -> Observed<String> {
+    let source = row.shown("commit_source");
+    match session.is_server_wide("synchronous_commit", &source) {
+        Ok(()) => row.must("commit"),
+        Err(_) if row.shown("names").trim().is_empty() => Observed::Value("on".to_owned()),
+        Err(hidden) => Observed::Unknown(hidden),
     }
 }
 
@@ -165,6 +233,7 @@ impl Replication {
                 waiting_commits: why.clone().into(),
             },
             slots: why.clone().into(),
+            commit_level: why.clone().into(),
         }
     }
 }
@@ -178,12 +247,18 @@ pub(super) fn expected(
         let (state, lag_bytes) = match standbys {
             Observed::Unknown(unknown) => (unknown.clone().into(), unknown.clone().into()),
             Observed::Value(standbys) => {
-                let mut own: Vec<&Standby> =
-                    standbys.iter().filter(|seen| seen.name == *name).collect();
+                let is_other = |seen: &&Standby| {
+                    matches!(seen.kind, Observed::Value(Kind::Storage | Kind::Logical))
+                };
+                let named = standbys.iter().filter(|seen| seen.name == *name);
+                let mut own: Vec<&Standby> = named.filter(|seen| !is_other(seen)).collect();
                 // A name may be there twice for a moment, after a reconnection.
                 own.sort_by_key(|seen| seen.state.value().map(String::as_str) != Some("streaming"));
                 match own.first() {
-                    Some(seen) => (seen.state.clone(), seen.lag_bytes.clone()),
+                    Some(seen) => (
+                        seen.kind.clone().and_then(|_| seen.state.clone()),
+                        seen.lag_bytes.clone(),
+                    ),
                     None => (
                         Observed::Value("absent".to_owned()),
                         Observed::unknown(UnknownWhy::NotObserved, "it is not connected"),
@@ -225,6 +300,14 @@ fn standby(row: &Row) -> Result<Standby, Unknown> {
             row.granted::<i64>(column, NEEDS_MONITOR)
         }
     };
+    let logical = row.get::<bool>("logical")? == Some(true);
+    let kind = if logical {
+        Observed::Value(Kind::Logical)
+    } else if stores_only {
+        Observed::Value(Kind::Storage)
+    } else {
+        stage("replay").map(|_: i64| Kind::Standby)
+    };
     let replay = if stores_only {
         Observed::unknown(UnknownWhy::NotApplicable, "it stores WAL and replays none")
     } else {
@@ -232,6 +315,7 @@ fn standby(row: &Row) -> Result<Standby, Unknown> {
     };
     Ok(Standby {
         name: row.get("name")?.unwrap_or_default(),
+        kind,
         address: row.get("address")?.unwrap_or_default(),
         state: row.granted("state", NEEDS_MONITOR),
         sync_state: row.granted("sync_state", NEEDS_MONITOR),
@@ -249,7 +333,7 @@ fn standby(row: &Row) -> Result<Standby, Unknown> {
     })
 }
 
-fn slot(row: &Row) -> Result<Slot, Unknown> {
+fn slot(row: &Row, server: &str) -> Result<Slot, Unknown> {
     let status = match row.get::<String>("wal_status") {
         Err(unknown) => Observed::Unknown(unknown),
         Ok(text) => match text.as_deref() {
@@ -261,8 +345,11 @@ fn slot(row: &Row) -> Result<Slot, Unknown> {
             Some(other) => Observed::unknown(UnknownWhy::Unparseable, other),
         },
     };
+    let slot: String = row.get("slot")?.unwrap_or_default();
     Ok(Slot {
-        slot: row.get("slot")?.unwrap_or_default(),
+        name: format!("{slot} on {server}"),
+        server: server.to_owned(),
+        slot,
         kind: row.must("kind"),
         active: row.must("active"),
         wal_status: status,
@@ -279,19 +366,22 @@ fn slot(row: &Row) -> Result<Slot, Unknown> {
     })
 }
 
-fn sync(row: Result<Row, Unknown>, standbys: &Observed<Vec<Standby>>) -> Sync {
+fn sync(
+    row: Result<Row, Unknown>,
+    commit_level: &Observed<String>,
+    standbys: &Observed<Vec<Standby>>,
+) -> Sync {
     let row = match row {
         Ok(row) => row,
         Err(unknown) => return Replication::unknown(&unknown).sync,
     };
     let standby_names: Observed<String> = row.must("names");
-    let waits = !matches!(
-        row.text("commit").value().map(String::as_str),
-        Some("off" | "local")
-    );
-    let required = standby_names
-        .clone()
-        .map(|names| if waits { required(&names) } else { 0 });
+    let required = standby_names.clone().and_then(|names| {
+        commit_level.clone().map(|level| match level.as_str() {
+            "off" | "local" => 0,
+            _ => required(&names),
+        })
+    });
     let present = match standbys {
         Observed::Unknown(unknown) => Observed::Unknown(unknown.clone()),
         Observed::Value(standbys) => present(standbys),

@@ -134,6 +134,21 @@ impl Revisions {
         unknown.cloned().collect()
     }
 
+    /// Those of `applied` that came before another one of them: Alembic replaces them, so that both
+    /// rows together are of no upgrade.
+    pub(super) fn redundant(&self, applied: &[String]) -> Vec<String> {
+        let mut before = BTreeSet::new();
+        let down_of = |id: &String| self.by_id.get(id).map(|revision| &revision.down);
+        let mut next: Vec<&String> = applied.iter().filter_map(down_of).flatten().collect();
+        while let Some(id) = next.pop() {
+            if before.insert(id) {
+                next.extend(down_of(id).into_iter().flatten());
+            }
+        }
+        let twice = applied.iter().filter(|id| before.contains(id));
+        twice.cloned().collect()
+    }
+
     /// The heads that a database at `applied` does not have. It has these revisions and all that
     /// they came after or depend on: Alembic keeps no row for what another row implies.
     pub(super) fn missing(&self, applied: &[String]) -> Vec<String> {
@@ -177,6 +192,8 @@ mod tests {
         assert_eq!(branched.heads(), ids(&["b", "c"]));
         assert_eq!(branched.missing(&ids(&["b", "c"])), ids(&[]));
         assert_eq!(branched.missing(&ids(&["c"])), ids(&["b"]));
+        assert_eq!(branched.redundant(&ids(&["b", "c"])), ids(&[]));
+        assert_eq!(branched.redundant(&ids(&["a", "b", "c"])), ids(&["a"]));
         files.push("revision = 'd'\ndown_revision = ('b', 'c')");
         let merged = revisions(&files).unwrap();
         assert_eq!(merged.heads(), ids(&["d"]));

@@ -90,8 +90,8 @@ pub const RULES: &[RuleSpec<Config>] = &[
         applies: Some(SERVERS),
         ..must(
             "receiving",
-            "servers.all(s, s.declared == 'primary' || s.receiver == 'streaming')",
-            "a standby that receives nothing falls behind, whatever its clock of the last transaction says",
+            "servers.all(s, s.declared == 'primary' || (s.receiver == 'streaming' && (s.receiver_silent_seconds < 60.0 || standbys.exists(p, p.name == s.receiver_name && p.state == 'streaming' && p.reply_age_seconds < 60.0))))",
+            "a standby that receives nothing falls behind, whatever its clock of the last transaction says; a receiver that is dead or cut off says streaming for ever, and on an idle link there is a message every 30 s",
             "definition",
         )
     },
@@ -242,8 +242,8 @@ pub const RULES: &[RuleSpec<Config>] = &[
         applies: Some(ARCHIVES),
         ..must(
             "archiver-backlog",
-            "archiver.waiting_segments <= 15",
-            "segments that wait are lost with the primary's disk",
+            "archiver.waiting_segments <= 15 && archiver.stalled_seconds < 300.0",
+            "segments that wait are lost with the primary's disk; a command that hangs never fails",
             "practice",
         )
     },
@@ -263,7 +263,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         }),
         ..must(
             "archiving",
-            "archiver.mode != 'off' && archiver.command == 'set' && !archiver.failing && archiver.progress && archiver.oldest_waiting_seconds < 300.0",
+            "archiver.mode != 'off' && archiver.command == 'set' && !archiver.failing && archiver.progress && archiver.stalled_seconds < 60.0 && archiver.oldest_waiting_seconds < 300.0",
             "archiving must be on, and what there was to archive must have been archived",
             "PostgreSQL documentation, 26.3.1 Setting Up WAL Archiving",
         )
@@ -282,7 +282,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         when: Some(WRITES),
         ..should(
             "canary-removed",
-            "canary.removed",
+            "canary.removed && canary.left_behind == []",
             "the probe leaves nothing behind",
             "definition",
         )

@@ -39,13 +39,17 @@ pub struct Server {
     /// Of a standby: seconds since the last message from its upstream; 30 on an idle link is
     /// normal.
     pub receiver_silent_seconds: Observed<f64>,
+    /// Of a standby: the `application_name` by which its upstream knows it.
+    pub receiver_name: Observed<String>,
     /// Of a standby: whether replay goes on.
     pub replay: Observed<Replay>,
     /// Of a standby: WAL bytes of the primary that it has not replayed; negative where it has WAL
     /// that the primary does not have, so that their histories differ.
     pub lag_bytes: Observed<i64>,
     /// Of a standby that receives: age of the last transaction it replayed, 0 where it has
-    /// replayed all that it received. Unknown while nothing is received.
+    /// replayed all that it received and the primary is no more than 1 MiB further. Unknown while
+    /// nothing is received, and where the last message is more than a minute ago: a receiver that
+    /// died or was cut off leaves everything as it was.
     pub lag_seconds: Observed<f64>,
     /// Of a standby: queries that replay has cancelled since its statistics were reset.
     pub replay_conflicts: Observed<i64>,
@@ -86,6 +90,35 @@ pub enum Replay {
 pub(super) struct Position {
     /// The last position it has replayed.
     pub(super) replayed: Observed<i64>,
+    /// Whether that is all it has received.
+    pub(super) is_all: bool,
+    /// Age of the last transaction it replayed, seconds.
+    pub(super) replay_age: Observed<f64>,
+}
+
+/// A link over which nothing has come for so long is not alive: by default there is a message every
+/// 30 s.
+const SILENT_SECONDS: f64 = 60.0;
+/// A primary that writes is always a little further than what a standby had when it was asked.
+const NEARLY_NOTHING_BYTES: i64 = 1 << 20;
+
+impl Server {
+    /// Sets how far it is behind the primary's end of the log.
+    pub(super) fn set_lag(&mut self, position: &Position, end: &Observed<i64>) {
+        let replayed = position.replayed.clone();
+        let behind = |replayed| end.clone().map(|end| end.saturating_sub(replayed));
+        self.lag_bytes = replayed.and_then(behind);
+        // All that was received is not all there is: the link may have stopped since.
+        if position.is_all && self.lag_seconds.value().is_some() {
+            self.lag_seconds = self.lag_bytes.clone().and_then(|bytes| {
+                if bytes < NEARLY_NOTHING_BYTES {
+                    Observed::Value(0.0)
+                } else {
+                    position.replay_age.clone()
+                }
+            });
+        }
+    }
 }
 
 const BASICS: &str = "select pg_is_in_recovery() as in_recovery,
@@ -94,7 +127,9 @@ const BASICS: &str = "select pg_is_in_recovery() as in_recovery,
   (select sum(conflicts)::bigint from pg_stat_database) as conflicts,
   case when not pg_is_in_recovery() then pg_walfile_name(pg_current_wal_lsn()) end as segment";
 const IDENTITY: &str = "select system_identifier::text as identifier from pg_control_system()";
-const RECEIVER: &str = "select status, received_tli,
+const RECEIVER: &str = r"select status, received_tli,
+  coalesce(substring(conninfo from '(?:^|\s)application_name=(\S+)'),
+    substring(conninfo from 'fallback_application_name=(\S+)')) as name,
   extract(epoch from clock_timestamp() - last_msg_receipt_time)::float8 as silent_seconds
   from pg_stat_wal_receiver";
 const PENDING: &str =
@@ -141,7 +176,7 @@ pub(super) async fn read(
         replay: first(replay),
     };
     let role = answers.basics(|row| row.must::<bool>("in_recovery").map(role));
-    let (receiver, receiver_silent_seconds) = answers.receiver(&role);
+    let (receiver, receiver_silent_seconds, receiver_name) = answers.receiver(&role);
     let server = Server {
         name,
         declared,
@@ -150,9 +185,10 @@ pub(super) async fn read(
         server_version_num: Observed::Value(session.version_num()),
         system_identifier: with(&first(identity), |row| row.must("identifier")),
         timeline: answers.timeline(&role),
-        lag_seconds: answers.lag_seconds(&role, &receiver),
+        lag_seconds: answers.lag_seconds(&role, &receiver, &receiver_silent_seconds),
         receiver,
         receiver_silent_seconds,
+        receiver_name,
         replay: on_standby(&role, || answers.replay(paused)),
         lag_bytes: Observed::unknown(UnknownWhy::NotObserved, "the primary could not be asked"),
         replay_conflicts: on_standby(&role, || answers.basics(|row| row.must("conflicts"))),
@@ -167,6 +203,8 @@ pub(super) async fn read(
     };
     let position = Position {
         replayed: on_standby(&server.role, || answers.replay(replayed)),
+        is_all: answers.is_all(),
+        replay_age: answers.replay(replay_age),
     };
     (server, position)
 }
@@ -186,7 +224,10 @@ impl Answers {
         with(&self.replay, f)
     }
 
-    fn receiver(&self, role: &Observed<Role>) -> (Observed<Receiver>, Observed<f64>) {
+    fn receiver(
+        &self,
+        role: &Observed<Role>,
+    ) -> (Observed<Receiver>, Observed<f64>, Observed<String>) {
         let status = on_standby(role, || match &self.receiver {
             Err(unknown) => Observed::Unknown(unknown.clone()),
             Ok(None) => Observed::Value(Receiver::Absent),
@@ -202,7 +243,12 @@ impl Answers {
             Ok(None) => Observed::unknown(UnknownWhy::NotApplicable, "there is no WAL receiver"),
             Ok(Some(row)) => row.granted("silent_seconds", NEEDS_MONITOR),
         });
-        (status, silent)
+        let name = on_standby(role, || match &self.receiver {
+            Err(unknown) => Observed::Unknown(unknown.clone()),
+            Ok(None) => Observed::unknown(UnknownWhy::NotApplicable, "there is no WAL receiver"),
+            Ok(Some(row)) => row.granted("name", NEEDS_MONITOR),
+        });
+        (status, silent, name)
     }
 
     /// A primary writes the one of its current segment; a standby may have followed a promotion and
@@ -226,22 +272,35 @@ impl Answers {
         }
     }
 
-    fn lag_seconds(&self, role: &Observed<Role>, receiver: &Observed<Receiver>) -> Observed<f64> {
+    /// Whether a standby has replayed all that it received.
+    fn is_all(&self) -> bool {
+        self.replay.as_ref().is_ok_and(|row| {
+            let received = row.get::<String>("received").unwrap_or_default();
+            received.is_some() && received == row.get::<String>("replayed").unwrap_or_default()
+        })
+    }
+
+    fn lag_seconds(
+        &self,
+        role: &Observed<Role>,
+        receiver: &Observed<Receiver>,
+        silent: &Observed<f64>,
+    ) -> Observed<f64> {
         on_standby(role, || match receiver {
             Observed::Unknown(unknown) => Observed::Unknown(unknown.clone()),
             Observed::Value(Receiver::Other | Receiver::Absent) => Observed::unknown(
                 UnknownWhy::NotObserved,
                 "nothing is received, so that the age of what was replayed says nothing",
             ),
-            Observed::Value(Receiver::Streaming) => self.replay(|row| {
-                let received = row.get::<String>("received").unwrap_or_default();
-                let replayed = row.get::<String>("replayed").unwrap_or_default();
-                if received.is_some() && received == replayed {
-                    return Observed::Value(0.0);
-                }
-                let never = "no transaction has been replayed yet";
-                row.or_unknown("replay_age", UnknownWhy::NotObserved, never)
-            }),
+            Observed::Value(Receiver::Streaming) => match silent {
+                Observed::Unknown(unknown) => Observed::Unknown(unknown.clone()),
+                Observed::Value(seconds) if *seconds >= SILENT_SECONDS => Observed::unknown(
+                    UnknownWhy::NotObserved,
+                    format!("nothing has come from the upstream for {seconds:.0} s"),
+                ),
+                Observed::Value(_) if self.is_all() => Observed::Value(0.0),
+                Observed::Value(_) => self.replay(replay_age),
+            },
         })
     }
 }
@@ -272,6 +331,11 @@ fn paused(row: &Row) -> Observed<Replay> {
             Replay::Running
         }
     })
+}
+
+fn replay_age(row: &Row) -> Observed<f64> {
+    let never = "no transaction has been replayed yet";
+    row.or_unknown("replay_age", UnknownWhy::NotObserved, never)
 }
 
 fn replayed(row: &Row) -> Observed<i64> {
@@ -337,6 +401,7 @@ fn unreachable_server(name: String, declared: Role, failure: &Failure) -> (Serve
         timeline: Observed::unknown(why, detail),
         receiver: Observed::unknown(why, detail),
         receiver_silent_seconds: Observed::unknown(why, detail),
+        receiver_name: Observed::unknown(why, detail),
         replay: Observed::unknown(why, detail),
         lag_bytes: Observed::unknown(why, detail),
         lag_seconds: Observed::unknown(why, detail),
@@ -347,5 +412,10 @@ fn unreachable_server(name: String, declared: Role, failure: &Failure) -> (Serve
         plaintext: Observed::unknown(why, detail),
     };
     let replayed = Observed::unknown(why, detail);
-    (server, Position { replayed })
+    let position = Position {
+        replayed,
+        is_all: false,
+        replay_age: Observed::unknown(why, detail),
+    };
+    (server, position)
 }

@@ -1,7 +1,8 @@
 //! One login at one server, read-only, every statement under a timeout.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
@@ -26,6 +27,7 @@ pub(super) struct Login {
     client: Client,
     connection: Guard,
     read_bytes: Arc<AtomicU64>,
+    asked: Arc<AtomicI32>,
     encrypted: bool,
 }
 
@@ -50,7 +52,7 @@ impl Login {
         let begun = Instant::now();
         let wire = open(ctx, target, deadline).await?;
         ctx.phase("connect", begun.elapsed());
-        let (encrypted, read_bytes) = (wire.is_encrypted(), wire.counter());
+        let (encrypted, read_bytes, asked) = (wire.is_encrypted(), wire.counter(), wire.asked());
         let begun = Instant::now();
         let mut config = login(target, options);
         if let Some(dbname) = dbname {
@@ -62,6 +64,7 @@ impl Login {
             client,
             connection: Guard(connection),
             read_bytes,
+            asked,
             encrypted,
         })
     }
@@ -109,6 +112,8 @@ pub(super) struct Session {
     /// Behind a pooler that keeps no settings of a session: each statement brings its own.
     pooled: bool,
     statement_timeout: Duration,
+    /// Where the settings that the session itself changes had their values from before.
+    sources: BTreeMap<String, String>,
 }
 
 /// A startup option that does nothing. A pooler refuses it or swallows it, and then must not be told
@@ -116,7 +121,9 @@ pub(super) struct Session {
 const MARK: &str = "-c probe.session=1";
 /// What every session begins with.
 const INTRODUCTION: &str = "select current_setting('server_version_num')::bigint as version_num, \
-     current_setting('probe.session', true) as mark";
+     current_setting('probe.session', true) as mark, \
+     (select json_object_agg(name, source) from pg_catalog.pg_settings where name in \
+     ('default_transaction_read_only', 'statement_timeout', 'lock_timeout')) as sources";
 
 impl Session {
     /// Logs in before one deadline, for statements that end before another.
@@ -144,6 +151,7 @@ impl Session {
             // The statements go out together, one after the other: one that waits for a lock must
             // leave time for those behind it.
             statement_timeout: (left / 3).max(Duration::from_millis(1)),
+            sources: BTreeMap::new(),
         };
         session.introduce().await?;
         session.deadline = deadline;
@@ -156,6 +164,7 @@ impl Session {
         self.version_num = row.get("version_num").ok().flatten().ok_or_else(|| {
             Failure::target("the first statement: the server does not tell its version")
         })?;
+        self.sources = row.get("sources").ok().flatten().unwrap_or_default();
         let mark: Option<String> = row.get("mark").unwrap_or_default();
         self.pooled = mark.is_none();
         if self.pooled {
@@ -196,9 +205,32 @@ impl Session {
         self.pooled
     }
 
+    /// Where a setting has its value from that stands for everybody; what the session itself
+    /// changed does not count. Unknown where something of the probe's own (its role, its database,
+    /// its connection string) hides what others get.
+    pub(super) fn is_server_wide(&self, name: &str, source: &str) -> Result<(), Unknown> {
+        let before = self.sources.get(name).map_or(source, String::as_str);
+        let of = match before {
+            "user" => "the role of the probe",
+            "database user" => "the role of the probe in its database",
+            "database" => "the database of the probe",
+            "client" | "session" => "the connection of the probe",
+            _ => return Ok(()),
+        };
+        Err(unknown(
+            UnknownWhy::NotObserved,
+            format!("{of} has a value of its own for {name}, which hides what others get"),
+        ))
+    }
+
     /// Whether the connection has TLS.
     pub(super) const fn is_encrypted(&self) -> bool {
         self.login.encrypted
+    }
+
+    /// What the server asked for at the login: the number in its first authentication request.
+    pub(super) fn asked(&self) -> i32 {
+        self.login.asked.load(Ordering::Relaxed)
     }
 
     /// The client, for what [`rows`](Self::rows) cannot say.

@@ -21,7 +21,8 @@ pub struct Setting {
     pub expected: String,
     /// What new sessions get, with its unit.
     pub actual: Observed<String>,
-    /// Whether they are the same after their units are.
+    /// Whether they are the same after their units are. Unknown where the role, the database or the
+    /// connection string of the probe has a value of its own, which hides that of the server.
     pub matches: Observed<bool>,
     /// Roles and databases for which another value is set, as `role app_rw: 1GB`.
     pub overridden: Observed<Vec<String>>,
@@ -94,7 +95,7 @@ pub(super) async fn read(
                     .map_or_else(Observed::Unknown, Observed::Value),
                 matches: row
                     .clone()
-                    .and_then(|row| matches(row, expected))
+                    .and_then(|row| matches(session, row, &lower, expected))
                     .map_or_else(Observed::Unknown, Observed::Value),
                 overridden: row
                     .and_then(|row| overridden(row, expected, &lower, &overrides))
@@ -141,13 +142,13 @@ fn actual(row: &Row) -> Result<String, Unknown> {
     })
 }
 
-fn matches(row: &Row, expected: &SettingValue) -> Result<bool, Unknown> {
-    if text(row, "source")? == "user" {
-        return Err(unknown(
-            UnknownWhy::NotObserved,
-            "the role of the probe has a value of its own, which hides what others get",
-        ));
-    }
+fn matches(
+    session: &Session,
+    row: &Row,
+    name: &str,
+    expected: &SettingValue,
+) -> Result<bool, Unknown> {
+    session.is_server_wide(name, &text(row, "source")?)?;
     same(
         expected,
         &text(row, "value")?,

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use rustls::pki_types::CertificateDer;
@@ -25,10 +25,17 @@ pub(super) enum Transport {
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
+/// The first message of a login: `R`, its length, and the number of what is asked for.
+const FIRST_BYTES: usize = 9;
+/// Nothing was asked for yet.
+pub(super) const NOT_ASKED: i32 = -1;
+
 /// A connection of which only so much is read.
 pub(super) struct Wire {
     transport: Transport,
     read_bytes: Arc<AtomicU64>,
+    head: Vec<u8>,
+    asked: Arc<AtomicI32>,
 }
 
 impl Wire {
@@ -36,12 +43,33 @@ impl Wire {
         Self {
             transport,
             read_bytes: Arc::new(AtomicU64::new(0)),
+            head: Vec::new(),
+            asked: Arc::new(AtomicI32::new(NOT_ASKED)),
         }
     }
 
     /// Whether it has TLS.
     pub(super) const fn is_encrypted(&self) -> bool {
         matches!(self.transport, Transport::Tls(_))
+    }
+
+    /// What the server asked for first: the number in its first authentication request.
+    pub(super) fn asked(&self) -> Arc<AtomicI32> {
+        Arc::clone(&self.asked)
+    }
+
+    fn look(&mut self, read: &[u8]) {
+        if self.head.len() >= FIRST_BYTES {
+            return;
+        }
+        let missing = FIRST_BYTES - self.head.len();
+        self.head.extend(read.iter().take(missing));
+        if let [b'R', _, _, _, _, number @ ..] = self.head.as_slice()
+            && let Ok(number) = <[u8; 4]>::try_from(number)
+        {
+            self.asked
+                .store(i32::from_be_bytes(number), Ordering::Relaxed);
+        }
     }
 
     /// Counts what has been read so far.
@@ -66,6 +94,7 @@ impl AsyncRead for Wire {
         };
         let count = buf.filled().len() - before;
         self.read_bytes.fetch_add(count as u64, Ordering::Relaxed);
+        self.look(buf.filled().get(before..).unwrap_or_default());
         poll
     }
 }
