@@ -118,6 +118,18 @@ fn on_recorded_answers_an_old_line_fails_and_so_does_none() {
 }
 
 #[test]
+fn on_recorded_answers_an_age_that_cannot_be_told_is_unknown() {
+    let server = but(SEARCH, |_| {
+        let at = jiff::Timestamp::try_from(its_now() + Duration::from_secs(900)).unwrap();
+        searched(&json!([{"_index": "x", "fields": {"@timestamp": [format!("{at:.3}")]}}]))
+    });
+    assert_results(&probe(&server), "unknown");
+    // No clock but ours, which is an hour behind.
+    let verdict = probe(&but("/_cat/health", |_| Reply::new(500, "{}")));
+    assert_eq!(verdict.result("e/fresh"), "unknown", "{:#}", verdict.json);
+}
+
+#[test]
 fn on_recorded_answers_a_query_and_another_field_are_asked_for() {
     let server = Scripted::start(|asked| match asked.path.as_str() {
         "/logs-%2A/_search" => {
@@ -143,6 +155,8 @@ fn on_recorded_answers_a_query_and_another_field_are_asked_for() {
 fn on_recorded_answers_a_red_cluster_fails_and_a_yellow_one_warns() {
     let verdict = probe(&but("/_cat/health", |_| cluster("red")));
     assert_eq!(verdict.result("e/cluster-not-red"), "fail");
+    let verdict = probe(&but("/_cat/health", |_| cluster("purple")));
+    assert_eq!(verdict.result("e/cluster-not-red"), "unknown");
     let verdict = probe(&but("/_cat/health", |_| cluster("yellow")));
     assert_results(&verdict, "pass");
     assert_eq!(verdict.result("e/cluster-green"), "warn");

@@ -113,6 +113,57 @@ fn on_recorded_answers_an_old_line_fails_and_so_does_none() {
 }
 
 #[test]
+fn on_recorded_answers_an_age_that_cannot_be_told_is_unknown() {
+    // From the future.
+    let ahead = || {
+        let at = (its_now() + Duration::from_secs(900))
+            .duration_since(UNIX_EPOCH)
+            .unwrap();
+        json!([[at.as_nanos().to_string(), "x"]])
+    };
+    let of = |values: serde_json::Value, warnings: serde_json::Value| {
+        json!({"status": "success", "warnings": warnings, "data": {"resultType": "streams",
+            "result": [{"stream": {}, "values": values}]}})
+    };
+    let server = but(QUERY, move |_| {
+        Reply::json(&of(ahead(), json!([]))).header(&date())
+    });
+    assert_results(&probe(&server), "pass", "unknown");
+    // Not whole.
+    let now = || {
+        its_now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_nanos()
+            .to_string()
+    };
+    let server = but(QUERY, move |_| {
+        let warned = of(
+            json!([[now(), "x", {"trace": "y"}]]),
+            json!(["a store did not answer"]),
+        );
+        Reply::json(&warned).header(&date())
+    });
+    assert_results(&probe(&server), "pass", "unknown");
+    // No clock but ours.
+    let server = Scripted::start(|asked| match asked.path.as_str() {
+        "/ready" => Reply::new(200, "ready"),
+        QUERY => {
+            let at = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap()
+                .as_nanos();
+            Reply::json(
+                &json!({"status": "success", "data": {"resultType": "streams",
+                "result": [{"stream": {}, "values": [[at.to_string(), "x"]]}]}}),
+            )
+        }
+        _ => Reply::new(404, ""),
+    });
+    assert_results(&probe(&server), "pass", "unknown");
+}
+
+#[test]
 fn on_recorded_answers_one_that_is_not_ready_fails() {
     let server = but("/ready", |_| {
         Reply::new(

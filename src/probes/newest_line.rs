@@ -19,7 +19,8 @@ pub struct App {
     pub seen: Observed<bool>,
     /// The time of its newest line; lines from the future do not count.
     pub newest_at: Observed<Timestamp>,
-    /// How old that line is, in seconds, by the clock of the server.
+    /// How old that line is, in seconds, by the clock of the server; unknown where the server does not tell the
+    /// time, or the line lies in its future.
     pub age_seconds: Observed<f64>,
 }
 
@@ -46,16 +47,32 @@ impl App {
         }
     }
 
-    /// Its newest line was written then, seen at a moment of the same clock.
-    pub fn newest(newest_at: Timestamp, now: Timestamp) -> Self {
-        // Clocks are told in whole seconds.
-        let age = now.duration_since(newest_at).as_secs_f64().max(0.0);
+    /// Its newest line was written then, seen at a moment of the server's clock, where that was told.
+    pub fn newest(newest_at: Timestamp, now: Option<Timestamp>) -> Self {
         Self {
             seen: Observed::Value(true),
             newest_at: Observed::Value(newest_at),
-            age_seconds: Observed::Value(age),
+            age_seconds: age_seconds(newest_at, now),
         }
     }
+}
+
+fn age_seconds(newest_at: Timestamp, now: Option<Timestamp>) -> Observed<f64> {
+    // Clocks are told in whole seconds, and those of the members of a cluster differ a little.
+    const TOLERANCE_SECONDS: f64 = 5.0;
+    let Some(now) = now else {
+        let detail =
+            "the server does not tell the time, and another clock cannot say how old a line is";
+        return Observed::unknown(UnknownWhy::NotObserved, detail);
+    };
+    let age = now.duration_since(newest_at).as_secs_f64();
+    if age < -TOLERANCE_SECONDS {
+        let ahead = -age;
+        let detail =
+            format!("the newest line lies {ahead:.0} s in the future of the server's clock");
+        return Observed::unknown(UnknownWhy::Inconsistent, detail);
+    }
+    Observed::Value(age.max(0.0))
 }
 
 /// A clock as it was told, and when.
@@ -95,5 +112,21 @@ pub fn check_names<T>(apps: &BTreeMap<String, T>, problems: &mut Vec<ParamError>
     }
     if apps.contains_key("") {
         problems.push(ParamError::new("apps", "an application has a name"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_needs_the_clock_of_the_server_and_a_line_of_its_past() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let before = |seconds: i64| Timestamp::from_second(1_800_000_000 - seconds).unwrap();
+        let age = |at, now| App::newest(at, now).age_seconds;
+        assert_eq!(age(before(60), Some(now)), Observed::Value(60.0));
+        assert_eq!(age(before(-1), Some(now)), Observed::Value(0.0));
+        assert!(age(before(-6), Some(now)).value().is_none());
+        assert!(age(before(60), None).value().is_none());
     }
 }

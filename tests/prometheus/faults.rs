@@ -259,6 +259,136 @@ fn one_of_two_alertmanagers_is_dead() {
 }
 
 #[test]
+fn an_alertmanager_that_takes_alerts_and_says_nothing_of_itself() {
+    for (status, answers) in [
+        (None, "fail"),
+        (Some(404), "fail"),
+        (Some(502), "fail"),
+        // Who wants a login lets the server in, as it says itself.
+        (Some(401), "pass"),
+    ] {
+        let there = Scripted::start(move |asked| match asked.path.as_str() {
+            "/api/v2/alerts" => Reply::new(200, ""),
+            _ => status.map_or_else(Reply::hang, |status| Reply::new(status, "{}")),
+        });
+        let port = there.url("").rsplit(':').next().unwrap().parse().unwrap();
+        let server = Prometheus::new()
+            .rules(FIRING)
+            .alertmanager(port)
+            .flag("--rules.alert.resend-delay=1s")
+            .start();
+        server.wait_for_query("increase(prometheus_notifications_sent_total[10m]) > 0");
+        let config = super::config(&server.url(), "").replace("'10s'", "'2s'");
+        let verdict = Run::with_config(&config).once();
+        let facts = verdict.facts("p");
+        assert_eq!(facts["scrapes_itself"], true, "{status:?} {facts:#}");
+        let result = verdict.result("p/alertmanager-answers");
+        assert_eq!(result, answers, "{status:?} {facts:#}");
+    }
+}
+
+#[test]
+fn alerts_that_go_to_no_alertmanager_at_all() {
+    let server = Prometheus::new()
+        .rules(FIRING)
+        .flag("--rules.alert.resend-delay=1s")
+        .start();
+    server.wait_for_query("increase(prometheus_notifications_dropped_total[10m]) > 0");
+    let verdict = probe(&server, "");
+    let failed = ("alertmanager-discovered".to_owned(), "fail".to_owned());
+    let warned = ("notifications-not-dropped".to_owned(), "warn".to_owned());
+    assert_eq!(
+        not_passed(&verdict),
+        [failed, warned],
+        "{:#}",
+        verdict.facts("p")
+    );
+
+    let server = super::hostile::scripted(|name| match name {
+        "alertmanagers" => Some(serde_json::json!({ "activeAlertmanagers": [],
+            "droppedAlertmanagers": [{ "url": "http://127.0.0.1:1/api/v2/alerts" }] })),
+        _ => None,
+    });
+    let verdict = super::judge(&server.url(""), "");
+    assert_eq!(verdict.result("p/alertmanager-discovered"), "fail");
+}
+
+/// One that lists an Alertmanager, has sent to it and, with errors, to another that is gone.
+fn sent(name: &str) -> Option<serde_json::Value> {
+    match name {
+        "alertmanagers" => Some(serde_json::json!({ "droppedAlertmanagers": [],
+            "activeAlertmanagers": [{ "url": "http://user:word@127.0.0.1:1/api/v2/alerts" }] })),
+        "metrics" => Some(serde_json::json!(
+            "prometheus_build_info 1\nprocess_start_time_seconds 1\nprometheus_notifications_dropped_total 0\n\
+             prometheus_notifications_sent_total{alertmanager=\"http://user:word@127.0.0.1:1/api/v2/alerts\"} 50\n\
+             prometheus_notifications_errors_total{alertmanager=\"http://gone:1/api/v2/alerts\"} 50\n"
+        )),
+        "query" => Some(serde_json::json!({ "resultType": "vector", "result": [] })),
+        _ => None,
+    }
+}
+
+#[test]
+fn notifications_are_counted_where_they_are_known_and_still_matter() {
+    let server = super::hostile::scripted(sent);
+    let verdict = super::judge(&server.url(""), "");
+    let facts = verdict.facts("p");
+    assert_eq!(verdict.result("p/notifications"), "pass", "{facts:#}");
+    assert_eq!(facts["scrapes_itself"], false);
+    assert_eq!(facts["notifications_over"], "since_start");
+    assert!(!facts.to_string().contains("word"), "{facts:#}");
+    // An error is no proof that it does not scrape itself.
+    let server = super::hostile::scripted(|name| match name {
+        "query" => Some(serde_json::Value::Null),
+        _ => sent(name),
+    });
+    let verdict = super::judge(&server.url(""), "");
+    assert_eq!(verdict.result("p/notifications"), "unknown");
+    // What is counted depends on the version.
+    let server = super::hostile::scripted(|name| match name {
+        "status/buildinfo" => Some(serde_json::json!({})),
+        _ => sent(name),
+    });
+    let verdict = super::judge(&server.url(""), "");
+    assert_eq!(verdict.result("p/notifications"), "unknown");
+}
+
+#[test]
+fn a_target_that_is_no_longer_scraped_is_not_up() {
+    // The clock of the script shows 2026-01-01T00:00:00.5Z.
+    for (last, expected) in [
+        ("2025-12-31T23:59:30Z", "pass"),
+        ("2025-12-31T23:58:30Z", "unknown"),
+    ] {
+        let server = super::hostile::scripted(move |name| {
+            (name == "targets").then(|| {
+                serde_json::json!({ "activeTargets": [{ "labels": { "job": "a", "instance": "b:1" },
+                    "scrapePool": "a", "scrapeUrl": "http://u:word@b:1/metrics?token=word",
+                    "health": "up", "lastScrape": last, "scrapeInterval": "15s" }] })
+            })
+        });
+        let verdict = super::judge(&server.url(""), "jobs = ['a']\ntargets = ['b:1']");
+        for rule in ["p/jobs", "p/targets"] {
+            assert_eq!(
+                verdict.result(rule),
+                expected,
+                "{last} {:#}",
+                verdict.facts("p")
+            );
+        }
+    }
+}
+
+#[test]
+fn a_part_of_the_rules_is_not_the_rules() {
+    let server = super::hostile::scripted(|name| {
+        (name == "rules").then(|| serde_json::json!({ "groups": [], "groupNextToken": "x" }))
+    });
+    let verdict = super::judge(&server.url(""), "min_rules = 0");
+    assert_eq!(verdict.result("p/rule-count"), "unknown");
+}
+
+#[test]
 fn whose_clock_is_off_does_not_matter() {
     for offset in ["-1h", "+1h"] {
         let server = Prometheus::new().rules(SOUND).clock(offset).start();

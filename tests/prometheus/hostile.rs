@@ -57,7 +57,7 @@ fn sound(name: &str, query: Option<String>) -> Value {
         "targets" => json!({ "activeTargets": [], "droppedTargets": [] }),
         "alertmanagers" => json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] }),
         "metrics" => json!(
-            "prometheus_build_info 1\nprometheus_tsdb_compactions_failed_total 0\nprometheus_tsdb_reloads_failures_total 0\n\
+            "prometheus_build_info 1\nprocess_start_time_seconds 1764547200\nprometheus_notifications_dropped_total 0\nprometheus_tsdb_compactions_failed_total 0\nprometheus_tsdb_reloads_failures_total 0\n\
              prometheus_tsdb_head_truncations_failed_total 0\nprometheus_tsdb_wal_writes_failed_total 0\n"
         ),
         // Everything that is asked for exists.
@@ -269,7 +269,7 @@ fn peak_kib(url: &str, params: &str) -> u64 {
 fn memory_is_bounded_whatever_is_sent() {
     const MIB: usize = 1 << 20;
     // head, what is repeated, how often
-    let cases: [(&str, &str, usize); 8] = [
+    let cases: [(&str, &str, usize); 9] = [
         ("{\"status\":\"success\",\"data\":[[]", ",[]", 31 * MIB / 3),
         (
             "{\"status\":\"success\",\"data\":{\"groups\":[{\"rules\":[{}",
@@ -287,6 +287,11 @@ fn memory_is_bounded_whatever_is_sent() {
             31 * MIB / 8,
         ),
         ("{\"data\":{\"result\":[[0]", ",[0]", 31 * MIB / 4),
+        (
+            "{\"data\":{\"result\":[{\"\":1}",
+            ",{\"\":1}",
+            (32 * MIB / 16 - 100) / 3,
+        ),
         ("{\"status\":\"", "aaaaaaaaaaaaaaaa", 31 * MIB / 16),
         (
             "{\"status\":\"success\",\"warnings\":[\"\"",

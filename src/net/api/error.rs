@@ -17,6 +17,9 @@ pub enum ApiError {
     /// There was no way to the target, or it broke the connection or the protocol.
     #[error("{0}")]
     Connection(Failure),
+    /// Its certificate is not trusted here, or it did not trust ours: others may get further.
+    #[error("{0}")]
+    Untrusted(String),
     /// The target refused us: 401 or 403.
     #[error("{0}")]
     Denied(String),
@@ -79,12 +82,62 @@ pub fn short(text: &str, max_chars: usize) -> String {
     }
 }
 
+/// Text of somebody else without what URLs in it may keep secret: user info, and the values of a query.
+pub fn without_secrets(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let ends = |c: char| {
+            c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '\\')
+        };
+        let end = after.find(ends).unwrap_or(after.len());
+        let (url, tail) = after.split_at(end);
+        show_url(url, &mut shown);
+        rest = tail;
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// What follows the scheme.
+fn show_url(url: &str, shown: &mut String) {
+    let (url, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
+    let (place, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+    // A password may hold a slash that nobody encoded, and the path an `@`: what is left of the last goes.
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    shown.push_str(place);
+    let pairs = query.strip_prefix('?').unwrap_or_default();
+    for (at, pair) in pairs.split('&').filter(|pair| !pair.is_empty()).enumerate() {
+        shown.push(if at == 0 { '?' } else { '&' });
+        match pair.split_once('=') {
+            Some((name, _)) => {
+                shown.push_str(name);
+                shown.push_str("=…");
+            }
+            // It may be a bare token.
+            None => shown.push('…'),
+        }
+    }
+    // Errors are punctuated: `Get "…": …` is, and so is `…: connection refused`.
+    if let Some(mark) = [':', ',', ')', '.']
+        .into_iter()
+        .find(|mark| !query.is_empty() && query.ends_with(*mark))
+    {
+        shown.push(mark);
+    }
+    if !fragment.is_empty() {
+        shown.push_str("#…");
+    }
+}
+
 impl ApiError {
     /// Why a fact that this answer would have told is unknown.
     pub fn unknown(&self) -> Unknown {
         let why = match self {
             Self::Connection(failure) if failure.outcome() == Outcome::Denied => UnknownWhy::Denied,
-            Self::Connection(_) | Self::Status(_) => UnknownWhy::NotObserved,
+            Self::Connection(_) | Self::Untrusted(_) | Self::Status(_) => UnknownWhy::NotObserved,
             Self::Denied(_) => UnknownWhy::Denied,
             Self::TimedOut(_) => UnknownWhy::TimedOut,
             Self::TooLarge(_) => UnknownWhy::TooLarge,
@@ -119,9 +172,10 @@ impl From<ApiError> for Failure {
             ApiError::Denied(_) => Self::denied(detail),
             // Our own cap says nothing about the target.
             ApiError::TooLarge(_) => Self::probe(detail),
-            ApiError::Status(_) | ApiError::TimedOut(_) | ApiError::Unparseable(_) => {
-                Self::target(detail)
-            }
+            ApiError::Untrusted(_)
+            | ApiError::Status(_)
+            | ApiError::TimedOut(_)
+            | ApiError::Unparseable(_) => Self::target(detail),
         }
     }
 }
@@ -132,6 +186,9 @@ pub(super) fn classify(error: &reqwest::Error, path: &str, addresses: &[SocketAd
         return ApiError::Connection(Failure::probe(resolve.to_string()));
     }
     let io = in_chain::<io::Error>(error).map(innermost);
+    if let Some(io) = io.filter(|io| is_trust(io)) {
+        return ApiError::Untrusted(NetError::from_io(TLS, io).to_string());
+    }
     if error.is_connect() {
         return ApiError::Connection(connect_failure(error, io, addresses).into());
     }
@@ -147,12 +204,26 @@ pub(super) fn classify(error: &reqwest::Error, path: &str, addresses: &[SocketAd
     ApiError::Connection(Failure::target(format!("{path}: {detail}")))
 }
 
+const TLS: &str = "tls handshake";
+
+/// Whether one side did not accept the other, as opposed to a handshake that broke.
+fn is_trust(io: &io::Error) -> bool {
+    let tls = io.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(
+        tls,
+        Some(
+            rustls::Error::InvalidCertificate(_)
+                | rustls::Error::AlertReceived(_)
+                | rustls::Error::NoCertificatesPresented
+        )
+    )
+}
+
 fn connect_failure(
     error: &reqwest::Error,
     io: Option<&io::Error>,
     addresses: &[SocketAddr],
 ) -> NetError {
-    const TLS: &str = "tls handshake";
     let Some(io) = io else {
         if error.is_timeout() {
             return NetError::Silent { step: "connect" };
@@ -208,4 +279,34 @@ fn deepest(error: &reqwest::Error) -> String {
         current = cause;
     }
     short(&current.to_string(), 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_urls_keep_secret_is_not_shown() {
+        for (text, shown) in [
+            ("no URL: a@b?c=d", "no URL: a@b?c=d"),
+            ("http://h:1/p", "http://h:1/p"),
+            (
+                "http://u:word@h:1/p?token=word&a=b#word",
+                "http://h:1/p?token=…&a=…#…",
+            ),
+            ("http://h/?word", "http://h/?…"),
+            (
+                "Get \"https://u:word@h/m?t=word\": dial tcp: refused",
+                "Get \"https://h/m?t=…\": dial tcp: refused",
+            ),
+            (
+                "http://u:wo/rd@h and https://x:word@y",
+                "http://h and https://y",
+            ),
+            ("http://h/m?t=word: refused", "http://h/m?t=…: refused"),
+            ("://", "://"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+        }
+    }
 }

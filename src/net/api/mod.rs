@@ -19,6 +19,7 @@ mod body;
 mod client;
 mod endpoint;
 mod error;
+mod first;
 mod labels;
 mod resolver;
 mod send;
@@ -27,7 +28,8 @@ pub use auth::{Auth, BasicCredentials};
 pub use body::{BYTES_PER_VALUE, DEFAULT_MAX_BODY_BYTES, MAX_MAX_BODY_BYTES};
 pub use client::{Answer, Api};
 pub use endpoint::{BadParam, Endpoint, EndpointParams, path};
-pub use error::{ApiError, Refusal, short};
+pub use error::{ApiError, Refusal, short, without_secrets};
+pub use first::First;
 pub use labels::Labels;
 
 /// The most requests of one attempt that run at the same time.

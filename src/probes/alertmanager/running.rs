@@ -1,10 +1,11 @@
 //! The configuration that an Alertmanager runs with, read from its own answer.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::interval::{Interval, RawInterval};
 use super::matcher::{self, Matcher};
@@ -45,13 +46,49 @@ pub(super) struct Inhibition {
 struct Raw {
     route: Option<RawRoute>,
     #[serde(default)]
-    receivers: Option<Vec<Map<String, Value>>>,
+    receivers: Option<Vec<RawReceiver>>,
     #[serde(default)]
     inhibit_rules: Option<Vec<RawInhibition>>,
     #[serde(default)]
     mute_time_intervals: Option<Vec<RawNamed>>,
     #[serde(default)]
     time_intervals: Option<Vec<RawNamed>>,
+}
+
+/// Its name, and how many ways of notifying it has: all that matters of what may be large.
+struct RawReceiver {
+    name: Option<String>,
+    integrations: usize,
+}
+
+impl<'de> Deserialize<'de> for RawReceiver {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = RawReceiver;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a receiver")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawReceiver, A::Error> {
+                let (mut name, mut integrations) = (None, 0);
+                while let Some(key) = map.next_key::<String>()? {
+                    if key == "name" {
+                        name = map.next_value()?;
+                    } else if key.ends_with("_configs") {
+                        // Elements of no size: only their number is kept.
+                        let configs: Option<Vec<IgnoredAny>> = map.next_value()?;
+                        integrations += configs.map_or(0, |configs| configs.len());
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(RawReceiver { name, integrations })
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
 }
 
 #[derive(Deserialize)]
@@ -116,7 +153,10 @@ impl Running {
         };
         reader.add_route(route, None)?;
         let receivers = raw.receivers.unwrap_or_default();
-        let receivers = receivers.iter().map(receiver).collect::<Result<_, _>>()?;
+        let receivers = receivers
+            .into_iter()
+            .map(receiver)
+            .collect::<Result<_, _>>()?;
         let inhibitions = raw.inhibit_rules.unwrap_or_default().into_iter();
         let inhibitions = inhibitions
             .map(|raw| reader.inhibition(raw))
@@ -227,16 +267,11 @@ fn own_or(text: Option<&String>, inherited: Duration) -> Result<Duration, String
 
 type Pairs = Option<BTreeMap<String, String>>;
 
-fn receiver(raw: &Map<String, Value>) -> Result<Receiver, String> {
-    let name = raw.get("name").and_then(Value::as_str);
-    let name = name.ok_or("a receiver has no name")?.to_owned();
-    let integrations = raw
-        .iter()
-        .filter(|(key, _)| key.ends_with("_configs"))
-        .filter_map(|(_, value)| value.as_array())
-        .map(Vec::len)
-        .sum();
-    Ok(Receiver { name, integrations })
+fn receiver(raw: RawReceiver) -> Result<Receiver, String> {
+    Ok(Receiver {
+        name: raw.name.ok_or("a receiver has no name")?,
+        integrations: raw.integrations,
+    })
 }
 
 /// A duration as Prometheus and its friends print it: `1h30m`, `5m`, `250ms`.

@@ -15,8 +15,8 @@ pub struct Facts {
     pub product: Observed<String>,
     /// Its version.
     pub version: Observed<String>,
-    /// The state of the cluster: `green`, `yellow` (a replica is missing) or `red` (a primary is).
-    pub cluster_status: Observed<String>,
+    /// The state of the cluster.
+    pub cluster_status: Observed<ClusterStatus>,
     /// How many nodes the cluster has.
     pub nodes: Observed<u64>,
     /// How many shards are not assigned to a node.
@@ -25,4 +25,16 @@ pub struct Facts {
     pub apps: BTreeMap<String, App>,
     /// How old the newest line may be, in seconds, as declared.
     pub max_age_seconds: f64,
+}
+
+/// The state of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClusterStatus {
+    /// Every shard and every replica is there.
+    Green,
+    /// A replica is missing.
+    Yellow,
+    /// A primary shard is missing.
+    Red,
 }

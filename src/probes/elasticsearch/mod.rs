@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
 use self::config::{Config, Lines};
-use self::facts::Facts;
+use self::facts::{ClusterStatus, Facts};
 use super::newest_line::{App, Clock};
 use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, Severity};
 use crate::evidence::{Failure, Observed, UnknownWhy};
-use crate::net::api::{Answer, Api, ApiError, DESCRIPTORS, Endpoint, path, short};
+use crate::net::api::{Answer, Api, ApiError, DESCRIPTORS, Endpoint, First, path, short};
 
 /// The kind.
 pub struct Elasticsearch {
@@ -114,7 +114,7 @@ impl ProbeKind for Elasticsearch {
             .as_ref()
             .ok()
             .and_then(|answer| answer.date.map(Clock::told));
-        let clock = told.or(dated).unwrap_or_else(|| Clock::told(ctx.now()));
+        let clock = told.or(dated);
         let asked = self.config.apps.iter().map(|(name, lines)| async {
             (
                 name.clone(),
@@ -141,7 +141,7 @@ impl ProbeKind for Elasticsearch {
         Ok(Facts {
             product: of(&about, |about| about.value.version.product()),
             version: of(&about, |about| short(&about.value.version.number, 100)),
-            cluster_status: of(&cluster, |cluster| short(&cluster.status, 50)),
+            cluster_status: status(&cluster),
             nodes: count(&cluster, |cluster| &cluster.nodes),
             unassigned_shards: count(&cluster, |cluster| &cluster.unassigned),
             apps,
@@ -219,6 +219,18 @@ fn count(cluster: &Result<Cluster, ApiError>, field: fn(&Cluster) -> &String) ->
     })
 }
 
+fn status(cluster: &Result<Cluster, ApiError>) -> Observed<ClusterStatus> {
+    of(cluster, |cluster| cluster.status.clone()).and_then(|text| match text.as_str() {
+        "green" => Observed::Value(ClusterStatus::Green),
+        "yellow" => Observed::Value(ClusterStatus::Yellow),
+        "red" => Observed::Value(ClusterStatus::Red),
+        other => Observed::unknown(
+            UnknownWhy::Unparseable,
+            format!("_cat/health: status `{}`", short(other, 50)),
+        ),
+    })
+}
+
 fn field_text(field: fn(&Cluster) -> &String) -> impl FnOnce(&Cluster) -> String {
     move |cluster| field(cluster).clone()
 }
@@ -238,7 +250,7 @@ struct Shards {
 
 #[derive(Deserialize)]
 struct Hits {
-    hits: Vec<Hit>,
+    hits: First<Hit>,
 }
 
 #[derive(Deserialize)]
@@ -246,14 +258,43 @@ struct Hit {
     #[serde(rename = "_index")]
     _index: String,
     #[serde(default)]
-    fields: BTreeMap<String, Vec<Value>>,
+    fields: Fields,
+}
+
+/// The first value of each field, where that is text.
+#[derive(Default)]
+struct Fields(Vec<(Box<str>, First<Box<str>>)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> serde::de::Visitor<'de> for Pairs {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of lists")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Fields, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Fields(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
 }
 
 /// The newest line up to this moment of the server's clock.
 async fn newest(
     api: &Api,
     lines: &Lines,
-    clock: Clock,
+    clock: Option<Clock>,
     deadline: Instant,
 ) -> Result<App, ApiError> {
     let field = lines.time_field();
@@ -279,7 +320,7 @@ async fn newest(
         .query_json::<Searched>(&path, &params, &search, false, deadline)
         .await;
     match searched {
-        Ok(answer) => newest_of(&path, &answer.value, field, clock.now()),
+        Ok(answer) => newest_of(&path, &answer.value, field, clock.map(Clock::now)),
         Err(ApiError::Status(refusal)) if refusal.status == 404 && is_missing_index(&refusal) => {
             Ok(App::none("because there is no such index"))
         }
@@ -307,20 +348,19 @@ fn newest_of(
     path: &str,
     searched: &Searched,
     field: &str,
-    now: Timestamp,
+    now: Option<Timestamp>,
 ) -> Result<App, ApiError> {
     let broken = |what: &str| ApiError::Unparseable(format!("{path}: {what}"));
     // The newest line may be on the shard that did not answer.
     if searched.timed_out || searched.shards.failed > 0 {
         return Err(broken("not all shards answered"));
     }
-    let Some(hit) = searched.hits.hits.first() else {
+    let First(Some(hit)) = &searched.hits.hits else {
         return Ok(App::none("in these indices"));
     };
-    let at = hit.fields.get(field).and_then(|values| values.first());
-    let at = at
-        .and_then(Value::as_str)
-        .and_then(|text| text.parse().ok());
+    let mut fields = hit.fields.0.iter();
+    let at = fields.find_map(|(name, First(value))| (**name == *field).then_some(value.as_ref()));
+    let at = at.flatten().and_then(|text| text.parse().ok());
     let at: Timestamp = at.ok_or_else(|| broken("a line without a time"))?;
     Ok(App::newest(at, now))
 }

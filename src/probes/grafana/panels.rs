@@ -1,11 +1,13 @@
 //! The queries of panels, run as the browser runs them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::facts::{Panel, PanelState};
@@ -17,6 +19,13 @@ const MAX_PANELS: usize = 2_000;
 const MAX_DASHBOARDS: usize = 500;
 /// Rows hold panels; nothing holds rows.
 const MAX_DEPTH: usize = 2;
+/// Of one panel, as text.
+const MAX_QUERY_BYTES: usize = 64 * 1024;
+const MAX_QUERIES: usize = 100;
+/// Of all panels.
+const MAX_KEPT_BYTES: usize = 16 << 20;
+/// What a panel costs beside its text.
+const ELEMENT_BYTES: usize = 1024;
 /// Data sources that Grafana makes up for the browser.
 const BUILT_IN: &str = "-- ";
 
@@ -52,10 +61,10 @@ struct RawPanel {
     id: i64,
     #[serde(default)]
     title: String,
+    /// Text until it is needed: as trees, objects would cost a hundred times as much.
+    datasource: Option<Box<RawValue>>,
     #[serde(default)]
-    datasource: Value,
-    #[serde(default)]
-    targets: Vec<Map<String, Value>>,
+    targets: Vec<Box<RawValue>>,
     #[serde(default)]
     panels: Vec<RawPanel>,
 }
@@ -86,7 +95,44 @@ struct Columns {
 /// A panel and what to ask for it.
 struct Asked {
     panel: Panel,
-    queries: Result<Vec<Value>, &'static str>,
+    queries: Result<Vec<Query>, &'static str>,
+}
+
+/// A query as it is sent.
+struct Query {
+    id: String,
+    text: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct Queries<'q> {
+    queries: Vec<&'q RawValue>,
+    from: &'static str,
+    to: &'static str,
+}
+
+/// What is kept of all dashboards together.
+struct Room(AtomicUsize);
+
+impl Room {
+    fn take(&self, asked: &[Asked]) -> Result<(), ApiError> {
+        let bytes = |asked: &Asked| {
+            let queries = asked.queries.as_deref().unwrap_or_default();
+            let text = queries.iter().map(|query| query.text.get().len());
+            ELEMENT_BYTES + text.sum::<usize>()
+        };
+        let bytes: usize = asked.iter().map(bytes).sum();
+        let taken = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                left.checked_sub(bytes)
+            });
+        taken.map(drop).map_err(|_| {
+            ApiError::TooLarge(format!(
+                "the queries of all panels are larger than {MAX_KEPT_BYTES} bytes"
+            ))
+        })
+    }
 }
 
 /// Runs the queries of all panels of these dashboards.
@@ -99,32 +145,34 @@ pub(super) async fn check(
         let detail = format!("there are more than {MAX_DASHBOARDS} dashboards");
         return Observed::unknown(UnknownWhy::TooLarge, detail);
     }
+    let room = &Room(AtomicUsize::new(MAX_KEPT_BYTES));
     let shown = join_all(dashboards.iter().map(|hit| async move {
         let path = path(&["api", "dashboards", "uid", &hit.uid]);
         let shown = api.get::<Shown>(&path, &[], deadline).await?;
-        Ok::<_, ApiError>((hit, shown.value.dashboard))
+        let dashboard = shown.value.dashboard;
+        if dashboard.elements.is_some() {
+            return Ok(None);
+        }
+        let variables = dashboard.templating.list.into_iter();
+        let names: Vec<String> = variables.map(|variable| variable.name).collect();
+        let mut asked = Vec::new();
+        add(&mut asked, hit, dashboard.panels, &names, MAX_DEPTH);
+        room.take(&asked)?;
+        Ok::<_, ApiError>(Some(asked))
     }));
     let mut asked = Vec::new();
-    for shown in shown.await {
+    for (hit, shown) in dashboards.iter().zip(shown.await) {
         match shown {
             // A dashboard that was not seen may hold the panel that matters.
             Err(error) => return error.into(),
-            Ok((hit, dashboard)) if dashboard.elements.is_some() => {
+            Ok(None) => {
                 let title = short(&hit.title, 100);
                 let detail = format!(
                     "the dashboard {title:?} has the new schema, whose panels are not read"
                 );
                 return Observed::unknown(UnknownWhy::Unsupported, detail);
             }
-            Ok((hit, dashboard)) => {
-                let names: Vec<String> = dashboard
-                    .templating
-                    .list
-                    .into_iter()
-                    .map(|variable| variable.name)
-                    .collect();
-                add(&mut asked, hit, dashboard.panels, &names, MAX_DEPTH);
-            }
+            Ok(Some(of_dashboard)) => asked.extend(of_dashboard),
         }
         if asked.len() > MAX_PANELS {
             let detail = format!("there are more than {MAX_PANELS} panels");
@@ -137,6 +185,9 @@ pub(super) async fn check(
 
 fn add(asked: &mut Vec<Asked>, hit: &Hit, panels: Vec<RawPanel>, names: &[String], depth: usize) {
     for raw in panels {
+        if asked.len() > MAX_PANELS {
+            return;
+        }
         let queries = queries(&raw, names);
         if queries.as_ref().map_or(true, |queries| !queries.is_empty()) {
             asked.push(Asked {
@@ -157,17 +208,32 @@ fn add(asked: &mut Vec<Asked>, hit: &Hit, panels: Vec<RawPanel>, names: &[String
     }
 }
 
+fn parsed<T: serde::de::DeserializeOwned>(text: &RawValue) -> Result<T, &'static str> {
+    serde_json::from_str(text.get()).map_err(|_| "its queries are not those of a panel")
+}
+
 /// What the browser would send, or why only it can.
-fn queries(panel: &RawPanel, names: &[String]) -> Result<Vec<Value>, &'static str> {
+fn queries(panel: &RawPanel, names: &[String]) -> Result<Vec<Query>, &'static str> {
+    const TOO_LARGE: &str = "its queries are larger than any that a person writes";
+    let texts = panel.datasource.iter().chain(&panel.targets);
+    let bytes: usize = texts.map(|text| text.get().len()).sum();
+    if bytes > MAX_QUERY_BYTES || panel.targets.len() > MAX_QUERIES {
+        return Err(TOO_LARGE);
+    }
+    let panel_source = panel
+        .datasource
+        .as_ref()
+        .map_or(Ok(Value::Null), |text| parsed(text))?;
     let mut queries = Vec::new();
     for (at, target) in panel.targets.iter().enumerate() {
+        let target: Map<String, Value> = parsed(target)?;
         if target.get("hide") == Some(&Value::Bool(true)) {
             continue;
         }
         let own = target
             .get("datasource")
             .filter(|own| own.get("uid").is_some());
-        let source = own.unwrap_or(&panel.datasource);
+        let source = own.unwrap_or(&panel_source);
         let Some(uid) = source.get("uid").and_then(Value::as_str) else {
             return Err("it names its data source in an old way, or uses the default one");
         };
@@ -191,7 +257,10 @@ fn queries(panel: &RawPanel, names: &[String]) -> Result<Vec<Value>, &'static st
                 "its queries need a variable of the dashboard, which only a browser fills in",
             );
         }
-        queries.push(query);
+        let id = query.get("refId").and_then(Value::as_str);
+        let id = id.unwrap_or_default().to_owned();
+        let text = to_raw_value(&query).map_err(|_| "its queries cannot be written as JSON")?;
+        queries.push(Query { id, text });
     }
     Ok(queries)
 }
@@ -227,7 +296,11 @@ async fn ask(api: &Api, asked: Asked, deadline: Instant) -> Panel {
             return panel;
         }
     };
-    let body = json!({ "queries": queries, "from": "now-1h", "to": "now" });
+    let body = Queries {
+        queries: queries.iter().map(|query| &*query.text).collect(),
+        from: "now-1h",
+        to: "now",
+    };
     match api
         .query_json::<Results>("api/ds/query", &[], &body, true, deadline)
         .await
@@ -243,13 +316,10 @@ async fn ask(api: &Api, asked: Asked, deadline: Instant) -> Panel {
 }
 
 /// What the results of these queries amount to.
-fn told(queries: &[Value], results: &Results) -> (Observed<PanelState>, String) {
+fn told(queries: &[Query], results: &Results) -> (Observed<PanelState>, String) {
     let mut state = PanelState::Empty;
     for query in queries {
-        let id = query
-            .get("refId")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let id = &query.id;
         let Some(outcome) = results.results.get(id) else {
             let detail = format!("api/ds/query: no result for the query {id}");
             return (

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use self::config::Config;
@@ -16,7 +15,7 @@ use self::facts::Facts;
 use super::newest_line::{App, Clock};
 use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, Severity};
 use crate::evidence::{Failure, Observed, UnknownWhy};
-use crate::net::api::{Answer, Api, ApiError, DESCRIPTORS, Endpoint, short};
+use crate::net::api::{Answer, Api, ApiError, DESCRIPTORS, Endpoint, First, short};
 
 /// The kind.
 pub struct Loki {
@@ -88,9 +87,10 @@ impl ProbeKind for Loki {
         let date = |date: Option<Timestamp>| date.map(Clock::told);
         let told = build.as_ref().ok().and_then(|answer| date(answer.date));
         let told = told.or_else(|| ready.as_ref().ok().and_then(|answer| date(answer.date)));
-        let clock = told.unwrap_or_else(|| Clock::told(ctx.now()));
+        // Where lines are looked for may go by our clock, how old they are may not.
+        let ours = Clock::told(ctx.now());
         let asked = self.config.apps.iter().map(|(name, query)| async {
-            let newest = self.newest(&api, query, clock, ctx.deadline()).await;
+            let newest = self.newest(&api, query, (told, ours), ctx.deadline()).await;
             (name.clone(), newest)
         });
         let answers = join_all(asked).await;
@@ -128,13 +128,20 @@ struct Build {
 struct Queried {
     status: String,
     data: Data,
+    warnings: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Data {
     result_type: String,
-    result: Vec<Value>,
+    result: Vec<Stream>,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    /// The time of a line in nanoseconds, the line, and perhaps its metadata.
+    values: Vec<First<Box<str>>>,
 }
 
 impl Loki {
@@ -143,11 +150,11 @@ impl Loki {
         &self,
         api: &Api,
         query: &str,
-        clock: Clock,
+        (told, ours): (Option<Clock>, Clock),
         deadline: Instant,
     ) -> Result<App, ApiError> {
         // The header that tells the time cuts the second off.
-        let end = later(clock.now(), SignedDuration::from_secs(1));
+        let end = later(told.unwrap_or(ours).now(), SignedDuration::from_secs(1));
         let lookback = SignedDuration::try_from(self.config.lookback()).unwrap_or_default();
         let start = end.checked_sub(lookback).unwrap_or(Timestamp::UNIX_EPOCH);
         let (start, end) = (
@@ -164,7 +171,7 @@ impl Loki {
         let answer = api
             .get::<Queried>("loki/api/v1/query_range", &params, deadline)
             .await?;
-        let now = answer.date.unwrap_or_else(|| clock.now());
+        let now = answer.date.or_else(|| told.map(Clock::now));
         newest_of(&answer.value, now, self.config.lookback().as_secs())
     }
 }
@@ -173,7 +180,11 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(at)
 }
 
-fn newest_of(queried: &Queried, now: Timestamp, lookback_seconds: u64) -> Result<App, ApiError> {
+fn newest_of(
+    queried: &Queried,
+    now: Option<Timestamp>,
+    lookback_seconds: u64,
+) -> Result<App, ApiError> {
     let broken = |what: &str| ApiError::Unparseable(format!("loki/api/v1/query_range: {what}"));
     if queried.status != "success" {
         return Err(broken("its status is not `success`"));
@@ -183,13 +194,15 @@ fn newest_of(queried: &Queried, now: Timestamp, lookback_seconds: u64) -> Result
             "no lines but numbers: declare a log query, such as '{app=\"api\"}'",
         ));
     }
+    // Part of the lines may be missing, and with it the newest.
+    if let Some(warning) = queried.warnings.as_ref().and_then(|all| all.first()) {
+        return Err(broken(&format!("Loki warns: {}", short(warning, 200))));
+    }
     let mut newest: Option<Timestamp> = None;
     for stream in &queried.data.result {
-        let lines = stream.get("values").and_then(Value::as_array);
-        for line in lines.ok_or_else(|| broken("a stream without lines"))? {
+        for First(line) in &stream.values {
             let at = line
-                .get(0)
-                .and_then(Value::as_str)
+                .as_ref()
                 .and_then(|text| text.parse::<i128>().ok())
                 .and_then(|ns| Timestamp::from_nanosecond(ns).ok())
                 .ok_or_else(|| broken("a line without a time"))?;

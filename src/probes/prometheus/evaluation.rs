@@ -7,7 +7,7 @@ use super::facts::{GroupFacts, RuleFacts, RuleHealth, RuleKind};
 use super::kept::Kept;
 use super::wire::{Group, Rule, RuleGroups, RuleType};
 use crate::evidence::{Observed, Unknown, UnknownWhy};
-use crate::net::api::ApiError;
+use crate::net::api::{ApiError, without_secrets};
 
 const MAX_RULES: usize = 10_000;
 
@@ -145,6 +145,6 @@ fn rule_facts(group: &Group, rule: &Rule) -> RuleFacts {
                 format!("health `{}`", crate::net::api::short(other, 40)),
             ),
         },
-        last_error: rule.last_error.to_string(),
+        last_error: without_secrets(&rule.last_error),
     }
 }

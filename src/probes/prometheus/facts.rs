@@ -67,7 +67,9 @@ pub struct Facts {
     pub alertmanagers: Observed<Vec<AlertmanagerFacts>>,
     /// Alertmanagers that were discovered and dropped by relabelling.
     pub alertmanagers_dropped: Observed<u64>,
-    /// What the notification facts are counted over.
+    /// Whether the server scrapes itself, and so knows what it did in the last ten minutes.
+    pub scrapes_itself: Observed<bool>,
+    /// What the notification facts are counted over, of the Alertmanagers that are still listed.
     pub notifications_over: Observed<NotificationsOver>,
     /// Alerts that were sent to Alertmanagers, or tried to.
     pub notifications_tried: Observed<f64>,
@@ -75,6 +77,9 @@ pub struct Facts {
     pub notification_error_ratio: Observed<f64>,
     /// Alerts that were dropped since the server started; some at its start are normal.
     pub notifications_dropped: Observed<f64>,
+    /// Alerts of the last ten minutes that were dropped, because no Alertmanager took them; unknown where some
+    /// were dropped since the start and the server does not scrape itself.
+    pub notifications_dropped_recently: Observed<f64>,
     /// Series in the head of the database.
     pub head_series: Observed<u64>,
     /// Corruptions of the database since the server started.
@@ -185,7 +190,7 @@ pub struct TargetFacts {
     pub name: String,
     /// The `job` label.
     pub job: String,
-    /// The URL that is scraped.
+    /// The URL that is scraped, without user info and what its query holds.
     pub url: String,
     /// What went wrong.
     pub last_error: String,
@@ -196,14 +201,16 @@ pub struct TargetFacts {
 pub struct JobFacts {
     /// The job.
     pub name: String,
-    /// How it is; unknown while a target has not been scraped and none is down.
+    /// How it is; unknown while a target has not been scraped, or not for a while, and none is down.
     pub state: Observed<JobState>,
     /// Its active targets.
     pub targets: u64,
-    /// Those whose last scrape succeeded.
+    /// Those whose last scrape succeeded, and was not long ago.
     pub up: u64,
     /// Those whose last scrape failed.
     pub down: u64,
+    /// Those that were last scraped more than three of their intervals ago by the server's clock.
+    pub stale: Observed<u64>,
     /// Targets that were discovered and dropped by relabelling; asked for where there is no other.
     pub dropped: Observed<u64>,
     /// What went wrong, of the first target that is down.
@@ -229,7 +236,7 @@ pub enum JobState {
 pub struct InventoryFacts {
     /// As declared.
     pub name: String,
-    /// How it is; unknown while it has not been scraped.
+    /// How it is; unknown while it has not been scraped, or not for a while.
     pub state: Observed<InventoryState>,
     /// What went wrong; empty: nothing.
     pub last_error: String,
@@ -250,10 +257,11 @@ pub enum InventoryState {
 /// An Alertmanager that the server lists.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AlertmanagerFacts {
-    /// Where alerts are sent.
+    /// Where alerts are sent, without user info and what a query holds.
     pub url: String,
-    /// Whether it answers. It is asked from here; where that cannot be, the server's word counts that it took
-    /// all notifications of the last ten minutes.
+    /// Whether it answers. It is asked from here; where that cannot be (its name does not resolve here, there is
+    /// no route, it is on the server's own loopback, it wants a login, its certificate is not trusted here), the
+    /// server's word counts that it took all notifications of the last ten minutes.
     pub answers: Observed<bool>,
     /// Alerts sent since the server started; version 2 counts those that failed too.
     pub sent: Observed<f64>,

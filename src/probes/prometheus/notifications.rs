@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use super::facts::{AlertmanagerFacts, NotificationsOver};
 use super::kept::Kept;
 use super::own_metrics::{Counters, OwnMetrics};
+use super::retention::metric;
 use super::wire::{self, Alertmanagers, QueryResult};
 use crate::evidence::{Observed, Outcome, Unknown, UnknownWhy};
-use crate::net::api::{Api, ApiError, Endpoint};
+use crate::net::api::{Api, ApiError, Endpoint, without_secrets};
 use crate::probes::Context;
 
 /// So many Alertmanagers are asked.
@@ -23,11 +24,29 @@ pub(super) const DESCRIPTORS: usize = 2 * MAX_ASKED;
 /// The label that tells the parts of the window's query apart.
 const TAG: &str = "__probe_counter";
 
-/// What is counted over the last ten minutes, by Alertmanager; empty: the server does not scrape itself.
-pub(super) type Window = BTreeMap<String, Counters>;
+/// What is counted over the last ten minutes.
+#[derive(Default)]
+pub(super) struct Window {
+    /// By Alertmanager.
+    alertmanagers: BTreeMap<String, Counters>,
+    /// Alerts that reached nobody.
+    dropped: Option<f64>,
+}
+
+/// None where the server does not scrape itself.
+pub(super) type Windowed = Result<Option<Window>, Unknown>;
+
+/// What was counted of the Alertmanagers that are still listed.
+#[derive(Clone, Copy)]
+struct Counted {
+    over: NotificationsOver,
+    total: Counters,
+}
 
 /// Notifications as a whole.
 pub(super) struct Notifications {
+    pub scrapes_itself: Observed<bool>,
+    pub dropped_recently: Observed<f64>,
     pub over: Observed<NotificationsOver>,
     pub tried: Observed<f64>,
     pub error_ratio: Observed<f64>,
@@ -39,14 +58,15 @@ pub(super) async fn window(
     api: &Api,
     own: &Result<OwnMetrics, ApiError>,
     deadline: Instant,
-) -> Window {
-    let Some(start) = own
-        .as_ref()
-        .ok()
-        .and_then(|own| own.get("process_start_time_seconds"))
-    else {
-        return Window::new();
-    };
+) -> Windowed {
+    let own = own.as_ref().map_err(ApiError::unknown)?;
+    let start = own
+        .get("process_start_time_seconds")
+        .ok_or_else(|| Unknown {
+            why: UnknownWhy::Unsupported,
+            detail: "the server has no process_start_time_seconds, by which it is told from others that it scrapes"
+                .to_owned(),
+        })?;
     let part = |metric: &str, tag: &str| {
         format!(
             "label_replace(sum by (alertmanager) (increase({metric}[10m]) and on (job, instance) \
@@ -57,71 +77,137 @@ pub(super) async fn window(
         part("prometheus_notifications_sent_total", "sent"),
         part("prometheus_notifications_errors_total", "errors"),
         part("prometheus_notifications_latency_seconds_count", "batches"),
+        part("prometheus_notifications_dropped_total", "dropped"),
     ]
     .join(" or ");
-    let Ok(QueryResult::Vector(vector)) = wire::query(api, &promql, deadline).await else {
-        return Window::new();
+    let result = wire::query(api, &promql, deadline).await;
+    let QueryResult::Vector(vector) = result.map_err(|error| error.unknown())? else {
+        return Err(not_a_window());
     };
-    let mut window = Window::new();
+    if vector.is_empty() {
+        return Ok(None);
+    }
+    let mut window = Window::default();
     for series in &vector {
         let value = series.value.as_ref().and_then(|s| s.1.parse::<f64>().ok());
+        let value = value.filter(|value| value.is_finite());
         let url = series.metric.get("alertmanager");
-        let (Some(value), Some(url)) = (value, url) else {
-            continue;
-        };
-        let counters = window.entry(url.to_owned()).or_default();
-        match series.metric.get(TAG) {
-            Some("sent") => counters.sent = value,
-            Some("errors") => counters.errors = value,
-            Some("batches") => counters.batches = value,
-            _ => {}
+        match (value, series.metric.get(TAG), url) {
+            (Some(value), Some("dropped"), _) => window.dropped = Some(value),
+            (Some(value), Some(tag), Some(url)) => {
+                let counters = window.alertmanagers.entry(url.to_owned()).or_default();
+                match tag {
+                    "sent" => counters.sent = value,
+                    "errors" => counters.errors = value,
+                    "batches" => counters.batches = value,
+                    _ => return Err(not_a_window()),
+                }
+            }
+            _ => return Err(not_a_window()),
         }
     }
-    window
+    Ok(Some(window))
+}
+
+fn not_a_window() -> Unknown {
+    Unknown {
+        why: UnknownWhy::Unparseable,
+        detail: "api/v1/query: not the notifications of the last ten minutes".to_owned(),
+    }
 }
 
 /// From the last ten minutes where something was sent then, otherwise from all the time since the start.
+/// Only what is still listed counts: what is gone keeps its errors for ever.
 pub(super) fn notifications(
     own: &Result<OwnMetrics, ApiError>,
-    window: &Window,
+    window: &Windowed,
     version: &Observed<String>,
+    listed: &Observed<Vec<Listed>>,
 ) -> Notifications {
-    let own = match own {
-        Ok(own) => own,
-        Err(error) => {
-            return Notifications {
-                over: error.unknown().into(),
-                tried: error.unknown().into(),
-                error_ratio: error.unknown().into(),
-            };
+    let scrapes_itself = match window {
+        Ok(window) => Observed::Value(window.is_some()),
+        Err(unknown) => unknown.clone().into(),
+    };
+    let counted = match (listed, version) {
+        (Observed::Value(listed), Observed::Value(version)) => {
+            let is_2 = version.starts_with("2.");
+            count(own, window, listed, is_2).map(|counted| (counted, is_2))
         }
-    };
-    let is_2 = matches!(version, Observed::Value(version) if version.starts_with("2."));
-    let tried = |counters: &Counters| {
-        let failed = if is_2 { 0.0 } else { counters.errors };
-        counters.sent + failed
-    };
-    let recent = Counters::total(window.values());
-    let (over, counters) = if tried(&recent) > 0.0 {
-        (NotificationsOver::TenMinutes, recent)
-    } else {
-        let since_start = Counters::total(own.alertmanagers.values());
-        (NotificationsOver::SinceStart, since_start)
-    };
-    // Errors are set against what they are counted in.
-    let attempts = if is_2 && counters.batches > 0.0 {
-        counters.batches
-    } else {
-        tried(&counters)
+        // What the counters count depends on the version.
+        (Observed::Unknown(unknown), _) | (_, Observed::Unknown(unknown)) => unknown.clone().into(),
     };
     Notifications {
-        over: Observed::Value(over),
-        tried: Observed::Value(tried(&counters)),
-        error_ratio: if attempts > 0.0 {
-            Observed::Value((counters.errors / attempts).clamp(0.0, 1.0))
-        } else {
-            Observed::unknown(UnknownWhy::NotApplicable, "no notification was due")
+        scrapes_itself,
+        dropped_recently: dropped_recently(own, window),
+        over: counted.clone().map(|(counted, _)| counted.over),
+        tried: counted
+            .clone()
+            .map(|(counted, is_2)| counted.total.tried(is_2)),
+        error_ratio: counted.and_then(|(counted, is_2)| error_ratio(&counted.total, is_2)),
+    }
+}
+
+fn count(
+    own: &Result<OwnMetrics, ApiError>,
+    window: &Windowed,
+    listed: &[Listed],
+    is_2: bool,
+) -> Observed<Counted> {
+    let total = |all: &BTreeMap<String, Counters>| {
+        Counters::total(listed.iter().filter_map(|one| all.get(&one.url)))
+    };
+    match (own, window) {
+        (Err(error), _) => error.unknown().into(),
+        (_, Err(unknown)) => unknown.clone().into(),
+        (Ok(own), Ok(window)) => {
+            let recent = window.as_ref().map(|window| total(&window.alertmanagers));
+            Observed::Value(match recent.filter(|recent| recent.tried(is_2) > 0.0) {
+                Some(total) => Counted {
+                    over: NotificationsOver::TenMinutes,
+                    total,
+                },
+                None => Counted {
+                    over: NotificationsOver::SinceStart,
+                    total: total(&own.alertmanagers),
+                },
+            })
+        }
+    }
+}
+
+/// Errors are set against what they are counted in.
+fn error_ratio(total: &Counters, is_2: bool) -> Observed<f64> {
+    let attempts = if is_2 && total.batches > 0.0 {
+        total.batches
+    } else {
+        total.tried(is_2)
+    };
+    if attempts > 0.0 {
+        Observed::Value((total.errors / attempts).clamp(0.0, 1.0))
+    } else {
+        Observed::unknown(UnknownWhy::NotApplicable, "no notification was due")
+    }
+}
+
+/// A counter that is still zero needs no window.
+fn dropped_recently(own: &Result<OwnMetrics, ApiError>, window: &Windowed) -> Observed<f64> {
+    let since_start = metric(own, "prometheus_notifications_dropped_total");
+    let recent = match window {
+        Ok(window) => window.as_ref().and_then(|window| window.dropped),
+        Err(unknown) => match since_start {
+            Observed::Value(count) if count <= 0.0 => return Observed::Value(0.0),
+            _ => return unknown.clone().into(),
         },
+    };
+    match (recent, since_start) {
+        (Some(recent), _) => Observed::Value(recent),
+        (None, Observed::Value(count)) if count > 0.0 => Observed::unknown(
+            UnknownWhy::Unsupported,
+            format!(
+                "{count} since the server started, some of which may be of its start: when, only a server tells that scrapes itself"
+            ),
+        ),
+        (None, since_start) => since_start,
     }
 }
 
@@ -154,7 +240,14 @@ pub(super) async fn alertmanagers(
 /// An Alertmanager, and its own word.
 pub(super) struct Listed {
     url: String,
-    answers: Observed<bool>,
+    answers: Answers,
+}
+
+/// What came of asking an Alertmanager.
+enum Answers {
+    Told(Observed<bool>),
+    /// It could not be asked from here: the server's word may count instead.
+    NotAskable(Unknown),
 }
 
 /// What an Alertmanager says of itself.
@@ -178,63 +271,65 @@ async fn ask(
     api: &Api,
     url: &str,
     deadline: Instant,
-) -> Observed<bool> {
-    let unparseable = || {
-        Observed::unknown(
-            UnknownWhy::Unparseable,
-            "its URL is not one that can be asked",
-        )
+) -> Answers {
+    let not_askable = |detail: &str| {
+        Answers::NotAskable(Unknown {
+            why: UnknownWhy::NotObserved,
+            detail: detail.to_owned(),
+        })
     };
     let base = url
         .strip_suffix("/api/v2/alerts")
         .or_else(|| url.strip_suffix("/api/v1/alerts"));
     let Some(place) = base.and_then(|base| endpoint.elsewhere(base)) else {
-        return unparseable();
+        return Answers::Told(Observed::unknown(
+            UnknownWhy::Unparseable,
+            "its URL is not one that can be asked",
+        ));
     };
     let alertmanager = match ctx.api(&place).await {
         Ok(alertmanager) => alertmanager,
-        Err(failure) => {
-            return Observed::unknown(UnknownWhy::NotObserved, failure.detail());
-        }
+        Err(failure) => return not_askable(failure.detail()),
     };
     let is_loopback = |addresses: &[SocketAddr]| addresses.iter().all(|a| a.ip().is_loopback());
     if is_loopback(alertmanager.addresses()) && !is_loopback(api.addresses()) {
-        let detail = "it is on the server's own loopback, which is not ours";
-        return Observed::unknown(UnknownWhy::NotObserved, detail);
+        return not_askable("it is on the server's own loopback, which is not ours");
     }
-    match alertmanager
-        .get::<Status>("api/v2/status", &[], deadline)
-        .await
-    {
-        // Whoever wants to know who asks is there.
-        Ok(_) | Err(ApiError::Denied(_)) => Observed::Value(true),
-        Err(ApiError::Connection(failure)) if failure.outcome() == Outcome::TargetError => {
-            Observed::Value(false)
+    let answer = alertmanager.get::<Status>("api/v2/status", &[], deadline);
+    match answer.await {
+        Ok(_) => Answers::Told(Observed::Value(true)),
+        // The server may have credentials and roots that we have not.
+        Err(ApiError::Denied(detail) | ApiError::Untrusted(detail)) => not_askable(&detail),
+        Err(ApiError::Connection(failure)) if failure.outcome() != Outcome::TargetError => {
+            not_askable(failure.detail())
         }
-        Err(ApiError::Status(refusal)) if refusal.status >= 500 => Observed::Value(false),
-        Err(error) => error.into(),
+        Err(error @ ApiError::TooLarge(_)) => Answers::Told(error.into()),
+        // Silence, a broken answer, and whatever else is there instead.
+        Err(_) => Answers::Told(Observed::Value(false)),
     }
 }
 
-/// The facts; where an Alertmanager could not be asked, the server's word counts.
+/// The facts; where an Alertmanager could not be asked from here, the server's word counts.
 pub(super) fn facts(
     listed: Vec<Listed>,
     own: &Result<OwnMetrics, ApiError>,
-    window: &Window,
+    window: &Windowed,
 ) -> Vec<AlertmanagerFacts> {
+    let recent = window.as_ref().ok().and_then(Option::as_ref);
     let one = |listed: Listed| {
         let counters = counters(own, &listed.url);
-        let takes_all = window
-            .get(&listed.url)
+        let takes_all = recent
+            .and_then(|recent| recent.alertmanagers.get(&listed.url))
             .is_some_and(|recent| recent.sent > 0.0 && recent.errors <= 0.0);
         AlertmanagerFacts {
             answers: match listed.answers {
-                Observed::Unknown(_) if takes_all => Observed::Value(true),
-                answers => answers,
+                Answers::Told(answers) => answers,
+                Answers::NotAskable(_) if takes_all => Observed::Value(true),
+                Answers::NotAskable(unknown) => unknown.into(),
             },
             sent: counters.clone().map(|counters| counters.sent),
             errors: counters.map(|counters| counters.errors),
-            url: listed.url,
+            url: without_secrets(&listed.url),
         }
     };
     listed.into_iter().map(one).collect()

@@ -1,7 +1,7 @@
 //! One attempt: everything is asked at once, as far as requests may run at once, and what depends on an answer
 //! after it.
 
-use futures_util::future::{join4, join5};
+use futures_util::future::{FutureExt as _, join4, join5};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -9,7 +9,7 @@ use super::config::Config;
 use super::evaluation::{self, Evaluation, ServerClock};
 use super::facts::{Facts, SelectorFacts};
 use super::kept::Kept;
-use super::notifications::{self, Listed, Window};
+use super::notifications::{self, Listed, Windowed};
 use super::own_metrics::{self, OwnMetrics};
 use super::queries::{self, Results};
 use super::retention::{metric, retention, whole};
@@ -27,19 +27,21 @@ pub(super) async fn observe(
 ) -> Result<Facts, Failure> {
     let api = ctx.api(endpoint).await?;
     let kept = Kept::new();
-    let (half, end) = (ctx.share(2), ctx.deadline());
+    // Whatever needs an answer is asked after it, beside all others: what is slow costs nobody else.
+    let end = ctx.deadline();
+    let clock = clock(&api, end).shared();
     let status = Box::pin(join5(
-        wire::get::<BuildInfo>(&api, "status/buildinfo", &[], half),
-        wire::get::<RuntimeInfo>(&api, "status/runtimeinfo", &[], half),
-        targets::observe(&api, config, &kept, half),
-        notifications::alertmanagers(ctx, endpoint, &api, &kept, half),
-        clock(&api, half),
+        wire::get::<BuildInfo>(&api, "status/buildinfo", &[], end),
+        wire::get::<RuntimeInfo>(&api, "status/runtimeinfo", &[], end),
+        targets::observe(&api, config, &kept, clock.clone(), end),
+        notifications::alertmanagers(ctx, endpoint, &api, &kept, end),
+        clock,
     ));
     let (status, rules, own, results) = join4(
         status,
-        rules(&api, config, &kept, half, end),
-        own(&api, half, end),
-        queries::observe(&api, &config.queries, &kept, half),
+        rules(&api, config, &kept, end),
+        own(&api, end),
+        queries::observe(&api, &config.queries, &kept, end),
     )
     .await;
     let (build, runtime, targets, alertmanagers, clock) = status;
@@ -74,11 +76,14 @@ struct Rules {
     selectors: Observed<Vec<SelectorFacts>>,
 }
 
-async fn rules(api: &Api, config: &Config, kept: &Kept, half: Instant, end: Instant) -> Rules {
+async fn rules(api: &Api, config: &Config, kept: &Kept, end: Instant) -> Rules {
     let asked = Instant::now();
     // Newer servers leave out the alerts, which may be many.
     let query = [("exclude_alerts", "true")];
-    match wire::get::<RuleGroups>(api, "rules", &query, half).await {
+    match wire::get::<RuleGroups>(api, "rules", &query, end)
+        .await
+        .and_then(RuleGroups::whole)
+    {
         Err(error) => Rules {
             selectors: error.unknown().into(),
             groups: Err(error),
@@ -96,11 +101,11 @@ async fn rules(api: &Api, config: &Config, kept: &Kept, half: Instant, end: Inst
 
 struct Own {
     metrics: Result<OwnMetrics, ApiError>,
-    window: Window,
+    window: Windowed,
 }
 
-async fn own(api: &Api, half: Instant, end: Instant) -> Own {
-    let metrics = own_metrics::observe(api, half).await;
+async fn own(api: &Api, end: Instant) -> Own {
+    let metrics = own_metrics::observe(api, end).await;
     let window = notifications::window(api, &metrics, end).await;
     Own { metrics, window }
 }
@@ -173,14 +178,12 @@ impl Seen {
             &now,
             config.retention.map(|declared| declared.0),
         );
-        let notifications = notifications::notifications(&metrics, &window, &version);
-        let (alertmanagers, alertmanagers_dropped) = match self.alertmanagers {
-            Ok((listed, dropped)) => (
-                listed.map(|listed| notifications::facts(listed, &metrics, &window)),
-                Observed::Value(dropped),
-            ),
+        let (listed, alertmanagers_dropped) = match self.alertmanagers {
+            Ok((listed, dropped)) => (listed, Observed::Value(dropped)),
             Err(error) => (error.unknown().into(), error.into()),
         };
+        let notifications = notifications::notifications(&metrics, &window, &version, &listed);
+        let alertmanagers = listed.map(|listed| notifications::facts(listed, &metrics, &window));
         Facts {
             version,
             server_time: match &self.clock {
@@ -212,10 +215,12 @@ impl Seen {
             retention_data_reaches: retention.data_reaches,
             alertmanagers,
             alertmanagers_dropped,
+            scrapes_itself: notifications.scrapes_itself,
             notifications_over: notifications.over,
             notifications_tried: notifications.tried,
             notification_error_ratio: notifications.error_ratio,
             notifications_dropped: metric(&metrics, "prometheus_notifications_dropped_total"),
+            notifications_dropped_recently: notifications.dropped_recently,
             head_series: metric(&metrics, "prometheus_tsdb_head_series").map(whole),
             corruption_count: runtime.corruption_count,
             tsdb_failures: tsdb_failures(&metrics),

@@ -47,6 +47,11 @@ impl OwnMetrics {
 }
 
 impl Counters {
+    /// Alerts that were sent, or tried to.
+    pub fn tried(&self, is_2: bool) -> f64 {
+        self.sent + if is_2 { 0.0 } else { self.errors }
+    }
+
     /// Over several Alertmanagers.
     pub fn total<'c>(all: impl IntoIterator<Item = &'c Self>) -> Self {
         all.into_iter().fold(Self::default(), |sum, one| Self {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::facts::SeriesFacts;
@@ -13,6 +14,7 @@ use crate::evidence::{Observed, UnknownWhy};
 use crate::net::api::{Api, ApiError};
 
 const MAX_SERIES: usize = 1_000;
+const MAX_AT_ONCE: usize = 4;
 
 /// The facts `queries` and `series`.
 pub(super) struct Results {
@@ -20,16 +22,22 @@ pub(super) struct Results {
     pub series: BTreeMap<String, Observed<Vec<SeriesFacts>>>,
 }
 
-/// Evaluates all of them at once, as far as requests may run at once.
+/// Evaluates all of them, some at a time.
 pub(super) async fn observe(
     api: &Api,
     queries: &BTreeMap<String, String>,
     kept: &Kept,
     deadline: Instant,
 ) -> Results {
-    let asked = queries.iter().map(|(name, promql)| async move {
-        let result = wire::query(api, promql, deadline).await;
-        (name.clone(), facts(result, kept))
+    // Queries that hang must leave room for other requests.
+    let slots = Semaphore::new(MAX_AT_ONCE);
+    let asked = queries.iter().map(|(name, promql)| {
+        let slots = &slots;
+        async move {
+            let _slot = slots.acquire().await;
+            let result = wire::query(api, promql, deadline).await;
+            (name.clone(), facts(result, kept))
+        }
     });
     let mut results = Results {
         queries: BTreeMap::new(),
@@ -56,11 +64,11 @@ fn facts(result: Result<QueryResult, ApiError>, kept: &Kept) -> OneQuery {
             number(&sample),
             not_applicable("the result is a scalar: it has no series"),
         ),
-        Ok(QueryResult::String(_)) => (
+        Ok(QueryResult::String) => (
             unsupported("a string").map(|(): ()| 0.0),
             not_applicable("the result is a string: it has no series"),
         ),
-        Ok(QueryResult::Matrix(_)) => {
+        Ok(QueryResult::Matrix) => {
             let unknown = unsupported("a range vector");
             (
                 unknown.clone().map(|(): ()| 0.0),

@@ -172,7 +172,7 @@ fn limit(text: &str) -> Observed<Option<Duration>> {
 }
 
 /// A duration as Prometheus writes it: `1y2w3d4h5m6s7ms`.
-fn duration(text: &str) -> Option<Duration> {
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
     while !rest.is_empty() {

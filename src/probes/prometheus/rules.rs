@@ -163,6 +163,23 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
         "`min_alertmanagers` is declared",
         |config| config.min_alertmanagers.is_some(),
     ),
+    rule(
+        "alertmanager-discovered",
+        Severity::Must,
+        "alertmanagers.size() > 0 || (alertmanagers_dropped == 0 && notifications_dropped_recently == 0.0)",
+        "with no Alertmanager left nobody hears of an alert",
+        "Prometheus: alertmanagers; prometheus_notifications_dropped_total",
+    ),
+    applies(
+        rule(
+            "notifications-not-dropped",
+            Severity::Should,
+            "notifications_dropped_recently == 0.0",
+            "an alert that no Alertmanager takes is dropped",
+            "Prometheus: prometheus_notifications_dropped_total",
+        ),
+        "scrapes_itself",
+    ),
     applies(
         rule(
             "alertmanager-answers",

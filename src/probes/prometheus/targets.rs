@@ -1,13 +1,17 @@
 //! Targets, against declared jobs and declared targets.
 
+use std::future::Future;
+
 use tokio::time::Instant;
 
 use super::config::Config;
+use super::evaluation::{ServerClock, seconds};
 use super::facts::{InventoryFacts, InventoryState, JobFacts, JobState, TargetFacts};
 use super::kept::Kept;
+use super::retention::duration;
 use super::wire::{self, ActiveTarget, ActiveTargets, DroppedTarget, DroppedTargets};
 use crate::evidence::{Observed, UnknownWhy};
-use crate::net::api::{Api, ApiError, short};
+use crate::net::api::{Api, ApiError, short, without_secrets};
 
 const MAX_LISTED: usize = 1_000;
 const MAX_ERROR_CHARS: usize = 1_000;
@@ -24,10 +28,17 @@ pub(super) struct Targets {
 }
 
 /// Asks for the active targets, and for the dropped ones where a declared job has no other.
-pub(super) async fn observe(api: &Api, config: &Config, kept: &Kept, deadline: Instant) -> Targets {
+pub(super) async fn observe(
+    api: &Api,
+    config: &Config,
+    kept: &Kept,
+    clock: impl Future<Output = Result<ServerClock, ApiError>>,
+    deadline: Instant,
+) -> Targets {
+    let asked = Instant::now();
     let active = wire::get::<ActiveTargets>(api, "targets", &[("state", "active")], deadline).await;
-    let active = match active {
-        Ok(answer) => answer.value.active_targets,
+    let (active, date) = match active {
+        Ok(answer) => (answer.value.active_targets, answer.date),
         Err(error) => return unknown(error),
     };
     let is_missing = |job: &String| !active.iter().any(|target| is_of_job(target, job));
@@ -37,6 +48,11 @@ pub(super) async fn observe(api: &Api, config: &Config, kept: &Kept, deadline: I
         answer.map(|answer| answer.value.dropped_targets)
     } else {
         Ok(Vec::new())
+    };
+    let now = match (clock.await, date) {
+        (Ok(clock), _) => Observed::Value(clock.at(asked)),
+        (Err(_), Some(date)) => Observed::Value(seconds(date)),
+        (Err(error), None) => error.into(),
     };
     let down = active.iter().filter(|target| &*target.health == "down");
     Targets {
@@ -56,14 +72,14 @@ pub(super) async fn observe(api: &Api, config: &Config, kept: &Kept, deadline: I
             config
                 .jobs
                 .iter()
-                .map(|job| job_facts(job, &active, &dropped))
+                .map(|job| job_facts(job, &active, &dropped, &now))
                 .collect(),
         ),
         inventory: Observed::Value(
             config
                 .targets
                 .iter()
-                .map(|name| inventory_facts(name, &active))
+                .map(|name| inventory_facts(name, &active, &now))
                 .collect(),
         ),
         error: None,
@@ -85,6 +101,19 @@ fn is_unscraped(target: &ActiveTarget) -> bool {
     !matches!(&*target.health, "up" | "down")
 }
 
+/// Whether the last scrape lies further back than three intervals: what it said then says nothing of now. Older
+/// servers do not tell the interval.
+fn is_stale(target: &ActiveTarget, now: &Observed<f64>) -> Observed<bool> {
+    const INTERVALS: u32 = 3;
+    const TOLERANCE_SECONDS: f64 = 5.0;
+    let interval = target.scrape_interval.as_deref().and_then(duration);
+    let (Some(last), Some(interval)) = (target.last_scrape, interval) else {
+        return Observed::Value(false);
+    };
+    let longest = (interval * INTERVALS).as_secs_f64() + TOLERANCE_SECONDS;
+    now.clone().map(|now| now - seconds(last) > longest)
+}
+
 fn is_of_job(target: &ActiveTarget, job: &str) -> bool {
     &*target.scrape_pool == job || target.labels.get("job") == Some(job)
 }
@@ -93,31 +122,35 @@ fn target_facts(target: &ActiveTarget) -> TargetFacts {
     TargetFacts {
         name: target.labels.get("instance").unwrap_or_default().to_owned(),
         job: target.labels.get("job").unwrap_or_default().to_owned(),
-        url: shown(&target.scrape_url),
-        last_error: short(&target.last_error, MAX_ERROR_CHARS),
+        url: without_secrets(&target.scrape_url),
+        last_error: last_error(target),
     }
 }
 
-/// A scrape URL may hold a password.
-fn shown(scrape_url: &str) -> String {
-    match url::Url::parse(scrape_url) {
-        Ok(mut url) => {
-            url.set_username("").ok();
-            url.set_password(None).ok();
-            url.to_string()
-        }
-        Err(_) => "not a URL".to_owned(),
-    }
+fn last_error(target: &ActiveTarget) -> String {
+    short(&without_secrets(&target.last_error), MAX_ERROR_CHARS)
 }
 
 fn job_facts(
     job: &str,
     active: &[ActiveTarget],
     dropped: &Result<Vec<DroppedTarget>, ApiError>,
+    now: &Observed<f64>,
 ) -> JobFacts {
     let of_job = || active.iter().filter(|target| is_of_job(target, job));
-    let count = |health: &str| of_job().filter(|target| &*target.health == health).count() as u64;
-    let (targets, up, down) = (of_job().count() as u64, count("up"), count("down"));
+    let is = |target: &ActiveTarget, health: &str| &*target.health == health;
+    let (targets, down) = (
+        of_job().count() as u64,
+        of_job().filter(|target| is(target, "down")).count() as u64,
+    );
+    let (mut up, mut stale) = (0, Observed::Value(0));
+    for target in of_job() {
+        match is_stale(target, now) {
+            Observed::Value(false) => up += u64::from(is(target, "up")),
+            Observed::Value(true) => stale = stale.map(|count: u64| count + 1),
+            Observed::Unknown(unknown) => stale = unknown.into(),
+        }
+    }
     let first_down = of_job().find(|target| &*target.health == "down");
     let dropped = match dropped {
         _ if targets > 0 => Observed::unknown(
@@ -138,7 +171,10 @@ fn job_facts(
         _ if up == targets => Observed::Value(JobState::Up),
         _ => Observed::unknown(
             UnknownWhy::NotObserved,
-            format!("{} of {targets} targets not yet scraped", targets - up),
+            format!(
+                "{} of {targets} targets not yet scraped, or not for more than three of their intervals",
+                targets - up
+            ),
         ),
     };
     JobFacts {
@@ -147,10 +183,11 @@ fn job_facts(
         targets,
         up,
         down,
+        stale,
         dropped,
         last_error: first_down.map_or_else(String::new, |target| {
-            let error = short(&target.last_error, MAX_ERROR_CHARS);
-            format!("{}: {error}", shown(&target.scrape_url))
+            let (url, error) = (without_secrets(&target.scrape_url), last_error(target));
+            format!("{url}: {error}")
         }),
     }
 }
@@ -159,7 +196,7 @@ fn is_dropped_of(target: &DroppedTarget, job: &str) -> bool {
     target.scrape_pool.as_deref() == Some(job) || target.discovered_labels.get("job") == Some(job)
 }
 
-fn inventory_facts(name: &str, active: &[ActiveTarget]) -> InventoryFacts {
+fn inventory_facts(name: &str, active: &[ActiveTarget], now: &Observed<f64>) -> InventoryFacts {
     let is_it = |target: &&ActiveTarget| {
         let host = url::Url::parse(&target.scrape_url).ok();
         let address = host.as_ref().and_then(|url| {
@@ -177,13 +214,23 @@ fn inventory_facts(name: &str, active: &[ActiveTarget]) -> InventoryFacts {
     } else if found.iter().any(|target| is_unscraped(target)) {
         Observed::unknown(UnknownWhy::NotObserved, "not yet scraped")
     } else {
-        Observed::Value(InventoryState::Up)
+        let seen = found.iter().map(|target| is_stale(target, now));
+        let fresh = seen.fold(Observed::Value(InventoryState::Up), |state, stale| {
+            state.and_then(|state| {
+                stale.and_then(|is_stale| {
+                    if is_stale {
+                        let detail = "not scraped for more than three of its intervals";
+                        return Observed::unknown(UnknownWhy::NotObserved, detail);
+                    }
+                    Observed::Value(state)
+                })
+            })
+        });
+        fresh
     };
     InventoryFacts {
         name: name.to_owned(),
         state,
-        last_error: down.map_or_else(String::new, |target| {
-            short(&target.last_error, MAX_ERROR_CHARS)
-        }),
+        last_error: down.map_or_else(String::new, |target| last_error(target)),
     }
 }

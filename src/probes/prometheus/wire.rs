@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::net::api::{Answer, Api, ApiError, Labels, short};
@@ -76,12 +77,44 @@ pub(super) async fn query(
 
 /// The result of an instant query.
 #[derive(Deserialize)]
-#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
+#[serde(try_from = "Untyped")]
 pub(super) enum QueryResult {
     Scalar(Sample),
     Vector(Vec<VectorSample>),
-    String(IgnoredAny),
-    Matrix(IgnoredAny),
+    String,
+    Matrix,
+}
+
+/// The result before its type is known: an adjacently tagged enum would hold what comes before its tag in a form
+/// that costs many times its text.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Untyped {
+    result_type: ResultType,
+    result: Box<RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ResultType {
+    Scalar,
+    Vector,
+    String,
+    Matrix,
+}
+
+impl TryFrom<Untyped> for QueryResult {
+    type Error = serde_json::Error;
+
+    fn try_from(untyped: Untyped) -> Result<Self, Self::Error> {
+        let text = untyped.result.get();
+        Ok(match untyped.result_type {
+            ResultType::Scalar => Self::Scalar(serde_json::from_str(text)?),
+            ResultType::Vector => Self::Vector(serde_json::from_str(text)?),
+            ResultType::String => Self::String,
+            ResultType::Matrix => Self::Matrix,
+        })
+    }
 }
 
 /// Time and value, a number as text.
@@ -112,8 +145,24 @@ pub(super) struct RuntimeInfo {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct RuleGroups {
     pub groups: Vec<Group>,
+    /// Where the list goes on; nobody asked for pages.
+    group_next_token: Option<String>,
+}
+
+impl RuleGroups {
+    /// A list that goes on elsewhere is no list.
+    pub fn whole(answer: Answer<Self>) -> Result<Answer<Self>, ApiError> {
+        match &answer.value.group_next_token {
+            Some(token) if !token.is_empty() => {
+                let detail = "api/v1/rules: a part of the groups, though all were asked for";
+                Err(ApiError::Unparseable(detail.to_owned()))
+            }
+            _ => Ok(answer),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -164,6 +213,10 @@ pub(super) struct ActiveTarget {
     pub health: Box<str>,
     #[serde(default)]
     pub last_error: Box<str>,
+    /// The year 1: never.
+    pub last_scrape: Option<Timestamp>,
+    /// A duration as the server writes it; newer servers say it.
+    pub scrape_interval: Option<Box<str>>,
 }
 
 #[derive(Deserialize)]

@@ -73,9 +73,10 @@ pub(super) fn problem(error: &ApiError) -> Observed<String> {
         ApiError::Connection(failure) if failure.outcome() == Outcome::TargetError => {
             Observed::Value(failure.detail().to_owned())
         }
-        ApiError::Connection(_) | ApiError::Denied(_) | ApiError::TooLarge(_) => {
-            error.unknown().into()
-        }
+        ApiError::Connection(_)
+        | ApiError::Untrusted(_)
+        | ApiError::Denied(_)
+        | ApiError::TooLarge(_) => error.unknown().into(),
         ApiError::Status(_) | ApiError::TimedOut(_) | ApiError::Unparseable(_) => {
             Observed::Value(error.to_string())
         }
