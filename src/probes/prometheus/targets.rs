@@ -215,7 +215,7 @@ fn inventory_facts(name: &str, active: &[ActiveTarget], now: &Observed<f64>) -> 
         Observed::unknown(UnknownWhy::NotObserved, "not yet scraped")
     } else {
         let seen = found.iter().map(|target| is_stale(target, now));
-        let fresh = seen.fold(Observed::Value(InventoryState::Up), |state, stale| {
+        seen.fold(Observed::Value(InventoryState::Up), |state, stale| {
             state.and_then(|state| {
                 stale.and_then(|is_stale| {
                     if is_stale {
@@ -225,8 +225,7 @@ fn inventory_facts(name: &str, active: &[ActiveTarget], now: &Observed<f64>) -> 
                     Observed::Value(state)
                 })
             })
-        });
-        fresh
+        })
     };
     InventoryFacts {
         name: name.to_owned(),
