@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::exit::ExitMap;
-use crate::checklist::Language;
 use crate::params::DurationText;
-use crate::report::Format;
+use crate::report::{Format, Language};
 
 /// Replaces a checklist's ticks with evidence from real endpoints.
 ///

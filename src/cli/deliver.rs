@@ -10,14 +10,18 @@ use rustix::fs::OFlags;
 use super::args::{ReportArgs, RunArgs};
 use super::exit::{Exit, FailOnWarn};
 use super::terminal::{self, BUFFER_BYTES};
-use crate::checklist::{Checklist, Language, Regenerated, Volatile};
+use crate::checklist::{Checklist, Regenerated, Volatile};
 use crate::limits::read_file;
-use crate::plan::Plan;
-use crate::report::{Format, Style, write};
+use crate::report::{Format, Language, Style, write};
 use crate::verdict::Verdict;
 
 /// Delivers every report and returns the run's exit.
-pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &ReportArgs) -> Exit {
+pub(super) fn deliver(
+    checklist: Option<&Checklist>,
+    verdict: &Verdict,
+    run: &RunArgs,
+    report: &ReportArgs,
+) -> Exit {
     let map = run.exit_map.unwrap_or_default();
     let mut exit = map.gate(verdict.gate.result, FailOnWarn(run.fail_on_warn));
     let plain = Style {
@@ -26,7 +30,7 @@ pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &Re
         language: report.lang.unwrap_or(Language::En),
     };
     for (format, path) in &report.output {
-        let written = match (&plan.checklist, format) {
+        let written = match (checklist, format) {
             (Some(_), Format::Markdown) if report.check => Ok(()),
             (Some(checklist), Format::Markdown) => {
                 write_checklist(checklist, verdict, path, report.lang)
@@ -49,9 +53,7 @@ pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &Re
         width: on_terminal.then(terminal_width).flatten(),
         language: plain.language,
     };
-    let document = plan
-        .checklist
-        .as_ref()
+    let document = checklist
         .filter(|_| format == Format::Markdown)
         .map(|checklist| regenerate(checklist, verdict, checklist.path(), report.lang))
         .transpose();
@@ -66,7 +68,7 @@ pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &Re
         terminal::error(&format!("cannot write to stdout: {error}"));
         exit = exit.undelivered();
     }
-    match &plan.checklist {
+    match checklist {
         Some(checklist) if report.check && !is_current(checklist, verdict, report) => Exit::Fail,
         _ => exit,
     }

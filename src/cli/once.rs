@@ -18,6 +18,7 @@ use super::checklist;
 use super::deliver::deliver;
 use super::exit::{Exit, ExitMap};
 use super::terminal;
+use crate::checklist::add_findings;
 use crate::evidence::Envelope;
 use crate::net::Dialler;
 use crate::observe::{self, Budget, Engine, Interrupt};
@@ -34,7 +35,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     };
     let mut plan = loaded.plan;
     let selected = plan.select(&args.select)?;
-    checklist::join(report, &mut plan)?;
+    let document = checklist::join(report, &mut plan)?;
     let plan = Arc::new(plan);
     check_gate(&plan, args.gate.as_deref())?;
     check_deadline(&plan, &selected, args.deadline)?;
@@ -48,10 +49,11 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
             return Ok(Exit::Unknown);
         }
     };
-    let verdict = judge_run(&plan, run);
+    let mut verdict = judge_run(&plan, run);
+    add_findings(&plan, document.as_ref(), &mut verdict);
     let map = args.exit_map.unwrap_or_default();
     runtime.spawn(async move { end_on_signal(map).await });
-    let exit = deliver(&plan, &verdict, args, report);
+    let exit = deliver(document.as_ref(), &verdict, args, report);
     // A blocking call that hangs must not keep the process: its probe was judged.
     runtime.shutdown_background();
     Ok(match cut {

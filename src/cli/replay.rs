@@ -13,6 +13,7 @@ use super::checklist;
 use super::deliver::deliver;
 use super::exit::Exit;
 use super::once::check_gate;
+use crate::checklist::add_findings;
 use crate::evidence::{Envelope, Trail};
 use crate::judge::is_met;
 use crate::limits::read_file;
@@ -38,7 +39,7 @@ pub(super) fn run(
     };
     let mut plan = loaded.plan;
     let selected = plan.select(&args.select)?;
-    checklist::join(report, &mut plan)?;
+    let document = checklist::join(report, &mut plan)?;
     check_gate(&plan, args.gate.as_deref())?;
     let mut by_id: HashMap<&str, &ProbeReport> = HashMap::new();
     for probe in &stored.probes {
@@ -52,7 +53,7 @@ pub(super) fn run(
     }
     let now = stored.finished_at;
     let observations = judge_stored(&plan, &selected, &by_id, now);
-    let verdict = judge_run(
+    let mut verdict = judge_run(
         &plan,
         Run {
             id: stored.run_id,
@@ -66,7 +67,8 @@ pub(super) fn run(
             gate: args.gate.clone(),
         },
     );
-    Ok(deliver(&plan, &verdict, args, report))
+    add_findings(&plan, document.as_ref(), &mut verdict);
+    Ok(deliver(document.as_ref(), &verdict, args, report))
 }
 
 /// Judges the probes in the order of their dependencies, as the engine does.

@@ -8,5 +8,5 @@ mod score;
 mod status;
 
 pub use rule::{Rule, RuleState, RuleVerdict, is_met, judge};
-pub use score::{Basis, CategoryScore, Score, ScoreItem, Shares};
+pub use score::{Basis, Category, CategoryScore, Score, ScoreItem, Shares, Targets};
 pub use status::Status;

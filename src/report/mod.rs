@@ -1,13 +1,14 @@
 //! Pure renderers of one verdict.
 
 mod json;
+mod language;
 mod table;
 
 use std::io::{self, Write};
 
+pub use language::Language;
 pub(crate) use table::printable;
 
-use crate::checklist::Language;
 use crate::verdict::Verdict;
 
 /// A form in which a verdict is written.

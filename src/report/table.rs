@@ -6,8 +6,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use owo_colors::{AnsiColors, OwoColorize};
 
-use super::Style;
-use crate::checklist::Language;
+use super::{Language, Style};
 use crate::judge::Status;
 use crate::plan::RiskLevel;
 use crate::verdict::{Basis, GateReport, ItemReport, RiskReport, Verdict};
@@ -112,6 +111,15 @@ fn reason(item: &ItemReport) -> String {
             text,
             "; waived until {} by {}: {}",
             waiver.expires, waiver.owner, waiver.reason
+        );
+    }
+    if item.basis == Basis::Attested
+        && let Some(attestation) = &item.attestation
+    {
+        let _ = write!(
+            text,
+            "; attested until {} by {}: {}",
+            attestation.expires, attestation.owner, attestation.url
         );
     }
     if item.flaky {
