@@ -27,6 +27,7 @@ mod output;
 mod postgres;
 mod prometheus;
 mod redis;
+mod reports;
 mod shipped;
 mod tcp;
 mod tls;

@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 
 pub use contradict::add_findings;
 pub use listing::{Listing, listing_table};
+pub(crate) use lock::path_of as lock_path;
 pub use regenerate::{Regenerated, Volatile};
 pub use thresholds::{Comparison, Threshold};
 

@@ -30,6 +30,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     let begun = Instant::now();
     crate::net::install_crypto_provider();
     report.check_markdown()?;
+    report.check_outputs()?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);
     };
@@ -51,7 +52,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     };
     let mut verdict = judge_run(&plan, run);
     add_findings(&plan, document.as_ref(), &mut verdict);
-    let map = args.exit_map.unwrap_or_default();
+    let map = report.exit_map(args);
     runtime.spawn(async move { end_on_signal(map).await });
     let exit = deliver(document.as_ref(), &verdict, args, report);
     // A blocking call that hangs must not keep the process: its probe was judged.

@@ -1,13 +1,24 @@
 //! Pure renderers of one verdict.
 
+mod cdevents;
+mod github;
 mod json;
+mod junit;
 mod language;
+mod nagios;
+mod ohdf;
+mod prometheus;
+mod sarif;
+mod summary;
 mod table;
+mod tap;
+mod text;
 
 use std::io::{self, Write};
 
 pub use language::Language;
-pub(crate) use table::printable;
+pub use prometheus::Readiness;
+pub(crate) use text::printable;
 
 use crate::verdict::Verdict;
 
@@ -20,6 +31,26 @@ pub enum Format {
     Table,
     /// The checklist, written anew.
     Markdown,
+    /// One line of JSON an item.
+    Jsonl,
+    /// `JUnit` XML, for Jenkins, GitLab and other CI.
+    Junit,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Test Anything Protocol, version 14.
+    Tap,
+    /// The line of a monitoring plugin; on stdout with its exit codes.
+    Nagios,
+    /// Prometheus text, for the textfile collector.
+    Prometheus,
+    /// Markdown for a pull request or a job summary.
+    Summary,
+    /// Annotations of GitHub Actions.
+    Github,
+    /// Test events of `CDEvents`, one line of JSON each.
+    Cdevents,
+    /// OASIS Heimdall data format.
+    Ohdf,
 }
 
 /// How a renderer may write.
@@ -52,5 +83,15 @@ pub fn write(
             Some(document) => out.write_all(document.as_bytes()),
             None => Err(io::Error::other("there is no checklist to write")),
         },
+        Format::Jsonl => json::write_lines(verdict, out),
+        Format::Junit => junit::write(verdict, style.language, out),
+        Format::Sarif => sarif::write(verdict, style.language, out),
+        Format::Tap => tap::write(verdict, style.language, out),
+        Format::Nagios => nagios::write(verdict, out),
+        Format::Prometheus => prometheus::write(verdict, out),
+        Format::Summary => summary::write(verdict, style.language, out),
+        Format::Github => github::write(verdict, style.language, out),
+        Format::Cdevents => cdevents::write(verdict, style.language, out),
+        Format::Ohdf => ohdf::write(verdict, style.language, out),
     }
 }

@@ -6,27 +6,27 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use owo_colors::{AnsiColors, OwoColorize};
 
+use super::text::{
+    counts, counts_text, one_line, printable, reason, run_seconds, some_of, worst_first,
+};
 use super::{Language, Style};
 use crate::judge::Status;
 use crate::plan::RiskLevel;
-use crate::verdict::{Basis, GateReport, ItemReport, RiskReport, Verdict};
+use crate::verdict::{GateReport, ItemReport, RiskReport, Verdict};
 
 pub(super) fn render(verdict: &Verdict, style: Style) -> String {
     let mut out = String::new();
-    let mut items: Vec<&ItemReport> = verdict.items.iter().collect();
-    // Stable: within a result the order of the configuration.
-    items.sort_by_key(|item| rank(item.result));
     let mut table = Table::new();
     table
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(style.width.unwrap_or(200).max(60));
-    for item in items {
+    for item in worst_first(verdict) {
         table.add_row(vec![
             word(item.result, style.language),
             item.id.clone(),
             title(item, style.language),
-            reason(item),
+            explained(item),
         ]);
     }
     for line in table.to_string().lines() {
@@ -69,16 +69,6 @@ fn findings(verdict: &Verdict, out: &mut String) {
     }
 }
 
-fn rank(status: Status) -> u8 {
-    match status {
-        Status::Fail => 0,
-        Status::Unknown => 1,
-        Status::Warn => 2,
-        Status::Pass => 3,
-        Status::Na => 4,
-    }
-}
-
 fn mark(status: Status, style: Style) -> String {
     let text = word(status, style.language);
     if !style.colour {
@@ -97,81 +87,31 @@ fn mark(status: Status, style: Style) -> String {
 fn title(item: &ItemReport, language: Language) -> String {
     let title = language.title(&item.title, &item.titles);
     match &item.owner {
-        Some(owner) => printable(&format!("{title} ({owner})")),
-        None => printable(title),
+        Some(owner) => one_line(&format!("{title} ({owner})")),
+        None => one_line(title),
     }
 }
 
-fn reason(item: &ItemReport) -> String {
-    let mut text = item.reason.clone();
-    if item.basis == Basis::Waived
-        && let Some(waiver) = &item.waiver
-    {
-        let _ = write!(
-            text,
-            "; waived until {} by {}: {}",
-            waiver.expires, waiver.owner, waiver.reason
-        );
+/// Why an item has its result, and what to do about it.
+fn explained(item: &ItemReport) -> String {
+    let mut text = reason(item);
+    let step = item.remediation.as_ref();
+    if let Some(step) = step.filter(|_| item.result != Status::Pass) {
+        let _ = write!(text, " → {}", one_line(step));
     }
-    if item.basis == Basis::Attested
-        && let Some(attestation) = &item.attestation
-    {
-        let _ = write!(
-            text,
-            "; attested until {} by {}: {}",
-            attestation.expires, attestation.owner, attestation.url
-        );
-    }
-    if item.flaky {
-        text.push_str(" [flaky: passed only after a failed try]");
-    }
-    if let Some(remediation) = item
-        .remediation
-        .as_ref()
-        .filter(|_| item.result != Status::Pass)
-    {
-        let _ = write!(text, " → {remediation}");
-    }
-    printable(text.trim_start_matches("; "))
-}
-
-/// Text from a target may hold anything; a terminal must not obey it.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            // Directions of writing: text could be made to look like another.
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                '\u{fffd}'
-            }
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect()
+    text
 }
 
 fn summary(verdict: &Verdict, style: Style, out: &mut String) {
-    let mut counts = [0_usize; 5];
-    for item in &verdict.items {
-        counts[rank(item.result) as usize] += 1;
-    }
-    let [fail, unknown, warn, pass, na] = counts;
     let health = verdict.health;
     let language = style.language;
-    let name = |status| language.status(status);
     let _ = writeln!(
         out,
-        "{} {pass} {}, {warn} {}, {fail} {}, {unknown} {}, {na} {}",
+        "{} {}",
         language.pick("items  ", "项目   "),
-        name(Status::Pass),
-        name(Status::Warn),
-        name(Status::Fail),
-        name(Status::Unknown),
-        name(Status::Na)
+        counts_text(counts(&verdict.items), language)
     );
-    let seconds = verdict
-        .finished_at
-        .duration_since(verdict.started_at)
-        .as_secs_f64();
+    let seconds = run_seconds(verdict);
     let (planned, ran, errored) = (health.planned, health.ran, health.errored);
     let _ = match language {
         Language::En => writeln!(
@@ -217,6 +157,7 @@ fn gate_line(gate: &GateReport, style: Style, out: &mut String) {
     let _ = write!(out, "{name} {} {}", gate.id, mark(gate.result, style));
     let blocked = language.pick(", blocked by", "，阻塞于");
     some_of(&gate.blocking, blocked, language, out);
+    out.push('\n');
 }
 
 fn risk_line(risk: &RiskReport, style: Style, out: &mut String) {
@@ -235,21 +176,5 @@ fn risk_line(risk: &RiskReport, style: Style, out: &mut String) {
         language,
         out,
     );
-}
-
-/// The first of a list of items, how many more there are, and the end of the line.
-fn some_of(ids: &[String], what: &str, language: Language, out: &mut String) {
-    const MOST: usize = 12;
-    if !ids.is_empty() {
-        let shown = ids.iter().take(MOST).cloned().collect::<Vec<_>>();
-        let _ = write!(out, "{what} {}", shown.join(", "));
-        if ids.len() > MOST {
-            let more = ids.len() - MOST;
-            let _ = match language {
-                Language::En => write!(out, " and {more} more"),
-                Language::Zh => write!(out, " 等，另有 {more} 项"),
-            };
-        }
-    }
     out.push('\n');
 }
