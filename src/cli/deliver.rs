@@ -9,6 +9,7 @@ use rustix::fs::OFlags;
 
 use super::args::{ReportArgs, RunArgs};
 use super::exit::{Exit, FailOnWarn};
+use super::sign::Signing;
 use super::terminal::{self, BUFFER_BYTES};
 use crate::checklist::{Checklist, Language, Regenerated, Volatile};
 use crate::limits::read_file;
@@ -17,7 +18,13 @@ use crate::report::{Format, Style, write};
 use crate::verdict::Verdict;
 
 /// Delivers every report and returns the run's exit.
-pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &ReportArgs) -> Exit {
+pub(super) fn deliver(
+    plan: &Plan,
+    verdict: &Verdict,
+    run: &RunArgs,
+    report: &ReportArgs,
+    signing: Option<&Signing>,
+) -> Exit {
     let map = run.exit_map.unwrap_or_default();
     let mut exit = map.gate(verdict.gate.result, FailOnWarn(run.fail_on_warn));
     let plain = Style {
@@ -30,6 +37,9 @@ pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &Re
             (Some(_), Format::Markdown) if report.check => Ok(()),
             (Some(checklist), Format::Markdown) => {
                 write_checklist(checklist, verdict, path, report.lang)
+            }
+            (_, Format::Intoto) => {
+                statement(signing, verdict).and_then(|text| write_text(path, &text))
             }
             _ => write_file(path, |out| write(verdict, None, *format, plain, out)),
         };
@@ -49,19 +59,16 @@ pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &Re
         width: on_terminal.then(terminal_width).flatten(),
         language: plain.language,
     };
-    let document = plan
-        .checklist
-        .as_ref()
-        .filter(|_| format == Format::Markdown)
-        .map(|checklist| regenerate(checklist, verdict, checklist.path(), report.lang))
-        .transpose();
-    let document = document.unwrap_or_else(|error| {
-        terminal::error(&format!("cannot write the checklist anew: {error}"));
-        exit = exit.undelivered();
-        None
+    let document = match (&plan.checklist, format) {
+        (Some(checklist), Format::Markdown) => {
+            regenerate(checklist, verdict, checklist.path(), report.lang).map(|new| Some(new.text))
+        }
+        (_, Format::Intoto) => statement(signing, verdict).map(Some),
+        _ => Ok(None),
+    };
+    let printed = document.and_then(|document| {
+        terminal::write_stdout(|out| write(verdict, document.as_deref(), format, style, out))
     });
-    let document = document.as_ref().map(|document| document.text.as_str());
-    let printed = terminal::write_stdout(|out| write(verdict, document, format, style, out));
     if let Err(error) = printed {
         terminal::error(&format!("cannot write to stdout: {error}"));
         exit = exit.undelivered();
@@ -70,6 +77,11 @@ pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &Re
         Some(checklist) if report.check && !is_current(checklist, verdict, report) => Exit::Fail,
         _ => exit,
     }
+}
+
+fn statement(signing: Option<&Signing>, verdict: &Verdict) -> io::Result<String> {
+    let signing = signing.ok_or_else(|| io::Error::other("there is no key to sign with"))?;
+    signing.sign(verdict)
 }
 
 fn regenerate(

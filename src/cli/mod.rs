@@ -9,7 +9,9 @@ mod explain;
 mod init;
 mod once;
 mod replay;
+mod sign;
 mod terminal;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -100,6 +102,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             run,
             report,
         } => replay::run(&evidence, &config, &run, &report)?,
+        Command::Verify(args) => verify::run(&args)?,
         Command::Checklist { command } => checklist::run(command)?,
         Command::Completions { shell } => {
             let mut out = Vec::new();

@@ -17,6 +17,7 @@ use super::check::{load_config, today};
 use super::checklist;
 use super::deliver::deliver;
 use super::exit::{Exit, ExitMap};
+use super::sign;
 use super::terminal;
 use crate::evidence::Envelope;
 use crate::net::Dialler;
@@ -35,6 +36,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     let mut plan = loaded.plan;
     let selected = plan.select(&args.select)?;
     checklist::join(report, &mut plan)?;
+    let signing = sign::prepare(report, &mut plan)?;
     let plan = Arc::new(plan);
     check_gate(&plan, args.gate.as_deref())?;
     check_deadline(&plan, &selected, args.deadline)?;
@@ -51,7 +53,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     let verdict = judge_run(&plan, run);
     let map = args.exit_map.unwrap_or_default();
     runtime.spawn(async move { end_on_signal(map).await });
-    let exit = deliver(&plan, &verdict, args, report);
+    let exit = deliver(&plan, &verdict, args, report, signing.as_ref());
     // A blocking call that hangs must not keep the process: its probe was judged.
     runtime.shutdown_background();
     Ok(match cut {

@@ -13,6 +13,7 @@ use super::checklist;
 use super::deliver::deliver;
 use super::exit::Exit;
 use super::once::check_gate;
+use super::sign;
 use crate::evidence::{Envelope, Trail};
 use crate::judge::is_met;
 use crate::limits::read_file;
@@ -39,6 +40,7 @@ pub(super) fn run(
     let mut plan = loaded.plan;
     let selected = plan.select(&args.select)?;
     checklist::join(report, &mut plan)?;
+    let signing = sign::prepare(report, &mut plan)?;
     check_gate(&plan, args.gate.as_deref())?;
     let mut by_id: HashMap<&str, &ProbeReport> = HashMap::new();
     for probe in &stored.probes {
@@ -66,7 +68,7 @@ pub(super) fn run(
             gate: args.gate.clone(),
         },
     );
-    Ok(deliver(&plan, &verdict, args, report))
+    Ok(deliver(&plan, &verdict, args, report, signing.as_ref()))
 }
 
 /// Judges the probes in the order of their dependencies, as the engine does.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::verdict::Verdict;
 
-pub(super) fn write(verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, verdict)?;
     out.write_all(b"\n")
 }

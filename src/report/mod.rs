@@ -5,6 +5,7 @@ mod table;
 
 use std::io::{self, Write};
 
+pub(crate) use json::write as write_json;
 pub(crate) use table::printable;
 
 use crate::checklist::Language;
@@ -19,6 +20,8 @@ pub enum Format {
     Table,
     /// The checklist, written anew.
     Markdown,
+    /// A signed in-toto statement, with `--sign-key`.
+    Intoto,
 }
 
 /// How a renderer may write.
@@ -47,9 +50,9 @@ pub fn write(
     match format {
         Format::Json => json::write(verdict, out),
         Format::Table => out.write_all(table::render(verdict, style).as_bytes()),
-        Format::Markdown => match document {
+        Format::Markdown | Format::Intoto => match document {
             Some(document) => out.write_all(document.as_bytes()),
-            None => Err(io::Error::other("there is no checklist to write")),
+            None => Err(io::Error::other("there is no document to write")),
         },
     }
 }
