@@ -13,6 +13,7 @@ mod lab;
 
 mod alertmanager;
 mod api;
+mod attest;
 mod checklist;
 mod config;
 mod dns;

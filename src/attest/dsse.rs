@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::json;
@@ -99,7 +99,10 @@ impl Envelope {
 
 /// Standard or URL-safe base64.
 fn decode(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok()
+    STANDARD
+        .decode(text)
+        .or_else(|_| URL_SAFE.decode(text))
+        .ok()
 }
 
 /// What is signed: no byte can be moved between the type and the payload.
@@ -122,7 +125,10 @@ mod tests {
             pre_authentication_encoding("http://example.com/HelloWorld", b"hello world"),
             b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
         );
-        assert_eq!(pre_authentication_encoding("ä", b""), "DSSEv1 2 ä 0 ".as_bytes());
+        assert_eq!(
+            pre_authentication_encoding("ä", b""),
+            "DSSEv1 2 ä 0 ".as_bytes()
+        );
     }
 
     #[test]
@@ -150,9 +156,8 @@ mod tests {
             assert!(Envelope::read(bad.as_bytes()).is_err(), "{bad}");
         }
         let one = r#"{"sig":""},"#.repeat(MAX_SIGNATURES);
-        let many = format!(
-            r#"{{"payloadType":"a","payload":"e30=","signatures":[{one}{{"sig":""}}]}}"#
-        );
+        let many =
+            format!(r#"{{"payloadType":"a","payload":"e30=","signatures":[{one}{{"sig":""}}]}}"#);
         assert!(Envelope::read(many.as_bytes()).is_err());
     }
 }

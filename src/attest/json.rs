@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Number, Value};
 
 /// Reads one document.
@@ -74,7 +76,9 @@ impl<'de> Visitor<'de> for Unique {
         while let Some(key) = access.next_key::<String>()? {
             let value = access.next_value_seed(Self)?;
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key {key:?} stands there twice")));
+                return Err(A::Error::custom(format!(
+                    "the key {key:?} stands there twice"
+                )));
             }
             map.insert(key, value);
         }

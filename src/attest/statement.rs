@@ -225,6 +225,8 @@ fn digest(verdict: &Verdict) -> io::Result<String> {
     }
     let mut hasher = io::BufWriter::new(Hasher(Sha256::new()));
     write_json(verdict, &mut hasher)?;
-    let hasher = hasher.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let hasher = hasher
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
     Ok(format!("sha256:{:x}", hasher.0.finalize()))
 }

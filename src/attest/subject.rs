@@ -18,7 +18,9 @@ pub struct Subject {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSubject {
     /// It has no name.
-    #[error("`{0}` names no artifact: write NAME@sha256:HEX, such as registry.example/app@sha256:2c26…")]
+    #[error(
+        "`{0}` names no artifact: write NAME@sha256:HEX, such as registry.example/app@sha256:2c26…"
+    )]
     NoName(String),
     /// It has no digest, or a wrong one.
     #[error("`{0}` has no SHA-256 digest: write NAME@sha256: and 64 hexadecimal digits")]

@@ -60,7 +60,11 @@ pub fn verify(envelope: &Envelope, key: &VerifyingKey, wanted: &Wanted) -> Vec<C
         let found = format!("none is by the key {}", key.id());
         return vec![Check::new("signature", false, found)];
     };
-    let mut checks = vec![Check::new("signature", true, format!("by the key {}", key.id()))];
+    let mut checks = vec![Check::new(
+        "signature",
+        true,
+        format!("by the key {}", key.id()),
+    )];
     let statement = match statement(envelope, &payload) {
         Ok(statement) => statement,
         Err(why) => {
@@ -84,16 +88,22 @@ pub fn verify(envelope: &Envelope, key: &VerifyingKey, wanted: &Wanted) -> Vec<C
 fn statement(envelope: &Envelope, payload: &[u8]) -> Result<Statement, String> {
     let payload_type = envelope.payload_type();
     if payload_type != PAYLOAD_TYPE {
-        return Err(format!("the payload is of type {payload_type}, not {PAYLOAD_TYPE}"));
+        return Err(format!(
+            "the payload is of type {payload_type}, not {PAYLOAD_TYPE}"
+        ));
     }
     let statement: Statement<Value> = json::read(payload)
         .map_err(|error| format!("the payload is not an in-toto statement: {error}"))?;
     let (is, predicate) = (&statement.statement_type, &statement.predicate_type);
     if is != STATEMENT_TYPE {
-        return Err(format!("the statement is of type {is}, not {STATEMENT_TYPE}"));
+        return Err(format!(
+            "the statement is of type {is}, not {STATEMENT_TYPE}"
+        ));
     }
     if predicate != PREDICATE_TYPE {
-        return Err(format!("the predicate is of type {predicate}, not {PREDICATE_TYPE}"));
+        return Err(format!(
+            "the predicate is of type {predicate}, not {PREDICATE_TYPE}"
+        ));
     }
     let result: TestResult = serde_json::from_value(statement.predicate)
         .map_err(|error| format!("the predicate is not that of a verdict: {error}"))?;
@@ -129,16 +139,27 @@ fn subjects(about: &[Descriptor], wanted: &[Subject]) -> Check {
         .collect();
     let list = about.iter().take(10).map(|about| {
         let name = about.name.as_deref().unwrap_or("(no name)");
-        let digest = about.digest.get("sha256").map_or("no SHA-256", String::as_str);
+        let digest = about
+            .digest
+            .get("sha256")
+            .map_or("no SHA-256", String::as_str);
         format!("{name} ({digest})")
     });
     let list = list.collect::<Vec<_>>().join(", ");
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        return Check::new(NAME, false, format!("it is not about {missing}, but about {list}"));
+        return Check::new(
+            NAME,
+            false,
+            format!("it is not about {missing}, but about {list}"),
+        );
     }
     if wanted.is_empty() {
-        return Check::new(NAME, true, format!("none was asked for; it is about {list}"));
+        return Check::new(
+            NAME,
+            true,
+            format!("none was asked for; it is about {list}"),
+        );
     }
     let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
     Check::new(NAME, true, wanted.join(", "))
