@@ -185,8 +185,8 @@ fn a_signed_payload_of_another_kind_is_refused() {
 fn the_gate_that_is_asked_for_decides() {
     let bench = Bench::new();
     bench.configure(
-        "rules.state = \"state == 'refused'\"\n[[probe]]\nid = \"w\"\nkind = \"tcp\"\nhost = \"127.0.0.1\"\nport = 1\nexpect = \"closed\"\nrules.no = { expr = \"state == 'x'\", severity = \"should\" }\nrules.state = false\n\
-         [[item]]\nid = \"bad\"\nneeds = [\"a/*\"]\n[[item]]\nid = \"meh\"\nneeds = [\"w/no\"]\n\
+        "rules.shut = \"state == 'refused'\"\nrules.quiet = { expr = \"state == 'refused'\", severity = \"should\" }\n\
+         [[item]]\nid = \"bad\"\nneeds = [\"a/shut\"]\n[[item]]\nid = \"meh\"\nneeds = [\"a/quiet\"]\n\
          [[gate]]\nid = \"one\"\nitems = [\"bad\"]\n[[gate]]\nid = \"two\"\nitems = [\"meh\"]\n",
     );
     assert_eq!(bench.sign("ed25519", &[]), 1);
