@@ -16,6 +16,7 @@ mod api;
 mod attest;
 mod checklist;
 mod config;
+mod diff;
 mod dns;
 mod drift;
 mod elasticsearch;

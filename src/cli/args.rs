@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use super::exit::ExitMap;
 use crate::attest::Subject;
 use crate::checklist::Language;
+use crate::diff::DiffFormat;
 use crate::params::DurationText;
 use crate::report::Format;
 
@@ -106,6 +107,20 @@ pub(super) struct ReportArgs {
     pub(super) subject: Vec<Subject>,
 }
 
+/// Two verdicts.
+#[derive(Debug, Clone, Args)]
+pub(super) struct DiffArgs {
+    /// The earlier verdict, as `--format json` wrote it.
+    pub(super) old: PathBuf,
+
+    /// The later one.
+    pub(super) new: PathBuf,
+
+    /// The form on stdout; without it: a table on a terminal, JSON otherwise.
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<DiffFormat>,
+}
+
 /// What a signed statement must hold.
 #[derive(Debug, Clone, Args)]
 pub(super) struct VerifyArgs {
@@ -203,6 +218,8 @@ pub(super) enum Command {
         #[command(flatten)]
         report: ReportArgs,
     },
+    /// Compare two verdicts: exit 1 when anything got worse, vanished, or is new and not seen to be good.
+    Diff(DiffArgs),
     /// Check a signed statement: exit 0 only when its signature, subject, age and gate hold, 1 when one does not.
     Verify(VerifyArgs),
     /// Read a checklist in Markdown, or freeze who its rows are.

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod checklist;
 mod deliver;
+mod diff;
 mod exit;
 mod explain;
 mod init;
@@ -102,6 +103,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             run,
             report,
         } => replay::run(&evidence, &config, &run, &report)?,
+        Command::Diff(args) => diff::run(&args)?,
         Command::Verify(args) => verify::run(&args)?,
         Command::Checklist { command } => checklist::run(command)?,
         Command::Completions { shell } => {

@@ -33,7 +33,7 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     crate::net::install_crypto_provider();
     report.check_markdown()?;
-    let stored = read(evidence)?;
+    let stored = read_verdict(evidence)?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);
     };
@@ -107,7 +107,8 @@ fn judge_stored(
     judged.into_iter().flatten().collect()
 }
 
-fn read(path: &Path) -> anyhow::Result<Verdict> {
+/// Reads a stored verdict.
+pub(super) fn read_verdict(path: &Path) -> anyhow::Result<Verdict> {
     let bytes =
         read_file(path, MAX_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
     let verdict: Verdict = serde_json::from_slice(&bytes).with_context(|| {
