@@ -12,11 +12,15 @@
 //! - [`judge`] holds rules against facts: CEL, verdicts, the fold, the score.
 //! - [`verdict`] folds a whole run into the one document that everything else reads.
 //! - [`checklist`] reads the document that people tick, holds its claims against results, and writes it back.
+//! - [`attest`] signs a statement of a verdict, and verifies one.
+//! - [`diff`] compares two verdicts.
 //! - [`report`] renders a verdict. [`cli`] is the command line; it has no logic of its own.
 
+pub mod attest;
 pub mod checklist;
 pub mod cli;
 pub mod config;
+pub mod diff;
 pub mod evidence;
 pub mod judge;
 pub mod limits;

@@ -65,6 +65,8 @@ fn help_manual_and_completions() {
         &["schema", "--help"],
         &["init", "--help"],
         &["replay", "--help"],
+        &["diff", "--help"],
+        &["verify", "--help"],
         &["checklist", "--help"],
         &["checklist", "read", "--help"],
         &["checklist", "lock", "--help"],

@@ -13,8 +13,10 @@ mod lab;
 
 mod alertmanager;
 mod api;
+mod attest;
 mod checklist;
 mod config;
+mod diff;
 mod dns;
 mod drift;
 mod elasticsearch;

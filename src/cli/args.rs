@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::exit::ExitMap;
+use crate::attest::Subject;
+use crate::diff::DiffFormat;
 use crate::params::DurationText;
 use crate::report::{Format, Language};
 
@@ -94,6 +96,55 @@ pub(super) struct ReportArgs {
     /// The language of titles, statuses and reports; without it: English in tables, a document's own in Markdown.
     #[arg(long, value_name = "LANGUAGE")]
     pub(super) lang: Option<Language>,
+
+    /// The private key for `--output intoto=FILE`: PEM, PKCS#8, Ed25519 or ECDSA P-256.
+    #[arg(long, value_name = "KEY.pem")]
+    pub(super) sign_key: Option<PathBuf>,
+
+    /// An artifact that is being deployed, in place of `[agent] digests`. Repeatable.
+    #[arg(long, value_name = "NAME@sha256:HEX")]
+    pub(super) subject: Vec<Subject>,
+}
+
+/// Two verdicts.
+#[derive(Debug, Clone, Args)]
+pub(super) struct DiffArgs {
+    /// The earlier verdict, as `--format json` wrote it.
+    pub(super) old: PathBuf,
+
+    /// The later one.
+    pub(super) new: PathBuf,
+
+    /// The form on stdout; without it: a table on a terminal, JSON otherwise.
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<DiffFormat>,
+}
+
+/// What a signed statement must hold.
+#[derive(Debug, Clone, Args)]
+pub(super) struct VerifyArgs {
+    /// The statement, as `--output intoto=FILE` wrote it.
+    pub(super) file: PathBuf,
+
+    /// The public key: PEM, Ed25519 or ECDSA P-256.
+    #[arg(long, value_name = "PUB.pem")]
+    pub(super) key: PathBuf,
+
+    /// The artifact that it must be about, by its digest, or by name and digest. Repeatable: about each of them.
+    #[arg(long, value_name = "sha256:HEX", value_parser = Subject::wanted)]
+    pub(super) subject: Vec<Subject>,
+
+    /// How old its verdict may be, such as 24h; without it: as old as it is.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) max_age: Option<DurationText>,
+
+    /// The gate that must have passed; without it: the one that decided the run.
+    #[arg(long, value_name = "NAME")]
+    pub(super) gate: Option<String>,
+
+    /// Refuse a gate that only warned.
+    #[arg(long)]
+    pub(super) fail_on_warn: bool,
 }
 
 impl RunArgs {
@@ -115,6 +166,13 @@ impl ReportArgs {
             && self.checklist.is_none()
             && !self.check
             && self.lang.is_none()
+            && self.sign_key.is_none()
+            && self.subject.is_empty()
+    }
+
+    /// Whether a report of that form is asked for.
+    pub(super) fn wants(&self, format: Format) -> bool {
+        self.format == Some(format) || self.output.iter().any(|(wanted, _)| *wanted == format)
     }
 
     /// Markdown is a checklist written anew: there must be one.
@@ -159,6 +217,10 @@ pub(super) enum Command {
         #[command(flatten)]
         report: ReportArgs,
     },
+    /// Compare two verdicts: exit 1 when anything got worse, vanished, or is new and not seen to be good.
+    Diff(DiffArgs),
+    /// Check a signed statement: exit 0 only when its signature, subject, age and gate hold, 1 when one does not.
+    Verify(VerifyArgs),
     /// Read a checklist in Markdown, or freeze who its rows are.
     Checklist {
         #[command(subcommand)]

@@ -9,6 +9,7 @@ use rustix::fs::OFlags;
 
 use super::args::{ReportArgs, RunArgs};
 use super::exit::{Exit, FailOnWarn};
+use super::sign::Signing;
 use super::terminal::{self, BUFFER_BYTES};
 use crate::checklist::{Checklist, Regenerated, Volatile};
 use crate::limits::read_file;
@@ -21,6 +22,7 @@ pub(super) fn deliver(
     verdict: &Verdict,
     run: &RunArgs,
     report: &ReportArgs,
+    signing: Option<&Signing>,
 ) -> Exit {
     terminal::outlive_size_limits();
     let map = report.exit_map(run);
@@ -35,6 +37,9 @@ pub(super) fn deliver(
             (Some(_), Format::Markdown) if report.check => Ok(()),
             (Some(checklist), Format::Markdown) => {
                 write_checklist(checklist, verdict, path, report.lang)
+            }
+            (_, Format::Intoto) => {
+                statement(signing, verdict).and_then(|text| write_text(path, &text))
             }
             _ => write_file(path, |out| write(verdict, None, format, plain, out)),
         };
@@ -54,17 +59,16 @@ pub(super) fn deliver(
         width: on_terminal.then(terminal_width).flatten(),
         language: plain.language,
     };
-    let document = checklist
-        .filter(|_| format == Format::Markdown)
-        .map(|checklist| regenerate(checklist, verdict, checklist.path(), report.lang))
-        .transpose();
-    let document = document.unwrap_or_else(|error| {
-        terminal::error(&format!("cannot write the checklist anew: {error}"));
-        exit = exit.undelivered();
-        None
+    let document = match (checklist, format) {
+        (Some(checklist), Format::Markdown) => {
+            regenerate(checklist, verdict, checklist.path(), report.lang).map(|new| Some(new.text))
+        }
+        (_, Format::Intoto) => statement(signing, verdict).map(Some),
+        _ => Ok(None),
+    };
+    let printed = document.and_then(|document| {
+        terminal::write_stdout(|out| write(verdict, document.as_deref(), format, style, out))
     });
-    let document = document.as_ref().map(|document| document.text.as_str());
-    let printed = terminal::write_stdout(|out| write(verdict, document, format, style, out));
     if let Err(error) = printed {
         terminal::error(&format!("cannot write to stdout: {error}"));
         exit = exit.undelivered();
@@ -73,6 +77,11 @@ pub(super) fn deliver(
         Some(checklist) if report.check && !is_current(checklist, verdict, report) => Exit::Fail,
         _ => exit,
     }
+}
+
+fn statement(signing: Option<&Signing>, verdict: &Verdict) -> io::Result<String> {
+    let signing = signing.ok_or_else(|| io::Error::other("there is no key to sign with"))?;
+    signing.sign(verdict)
 }
 
 fn regenerate(

@@ -4,13 +4,16 @@ mod args;
 mod check;
 mod checklist;
 mod deliver;
+mod diff;
 mod exit;
 mod explain;
 mod init;
 mod once;
 mod outputs;
 mod replay;
+mod sign;
 mod terminal;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -104,6 +107,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             run,
             report,
         } => replay::run(&evidence, &config, &run, &report)?,
+        Command::Diff(args) => diff::run(&args)?,
+        Command::Verify(args) => verify::run(&args)?,
         Command::Checklist { command } => checklist::run(command)?,
         Command::Completions { shell } => {
             let mut out = Vec::new();

@@ -17,6 +17,7 @@ use super::check::{load_config, today};
 use super::checklist;
 use super::deliver::deliver;
 use super::exit::{Exit, ExitMap};
+use super::sign;
 use super::terminal;
 use crate::checklist::add_findings;
 use crate::evidence::Envelope;
@@ -37,6 +38,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     let mut plan = loaded.plan;
     let selected = plan.select(&args.select)?;
     let document = checklist::join(report, &mut plan)?;
+    let signing = sign::prepare(report, &mut plan)?;
     let plan = Arc::new(plan);
     check_gate(&plan, args.gate.as_deref())?;
     check_deadline(&plan, &selected, args.deadline)?;
@@ -54,7 +56,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     add_findings(&plan, document.as_ref(), &mut verdict);
     let map = report.exit_map(args);
     runtime.spawn(async move { end_on_signal(map).await });
-    let exit = deliver(document.as_ref(), &verdict, args, report);
+    let exit = deliver(document.as_ref(), &verdict, args, report, signing.as_ref());
     // A blocking call that hangs must not keep the process: its probe was judged.
     runtime.shutdown_background();
     Ok(match cut {

@@ -13,6 +13,7 @@ use super::checklist;
 use super::deliver::deliver;
 use super::exit::Exit;
 use super::once::check_gate;
+use super::sign;
 use crate::checklist::add_findings;
 use crate::evidence::{Envelope, Trail};
 use crate::judge::is_met;
@@ -34,13 +35,14 @@ pub(super) fn run(
     crate::net::install_crypto_provider();
     report.check_markdown()?;
     report.check_outputs()?;
-    let stored = read(evidence)?;
+    let stored = read_verdict(evidence)?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);
     };
     let mut plan = loaded.plan;
     let selected = plan.select(&args.select)?;
     let document = checklist::join(report, &mut plan)?;
+    let signing = sign::prepare(report, &mut plan)?;
     check_gate(&plan, args.gate.as_deref())?;
     let mut by_id: HashMap<&str, &ProbeReport> = HashMap::new();
     for probe in &stored.probes {
@@ -69,7 +71,13 @@ pub(super) fn run(
         },
     );
     add_findings(&plan, document.as_ref(), &mut verdict);
-    Ok(deliver(document.as_ref(), &verdict, args, report))
+    Ok(deliver(
+        document.as_ref(),
+        &verdict,
+        args,
+        report,
+        signing.as_ref(),
+    ))
 }
 
 /// Judges the probes in the order of their dependencies, as the engine does.
@@ -108,7 +116,8 @@ fn judge_stored(
     judged.into_iter().flatten().collect()
 }
 
-fn read(path: &Path) -> anyhow::Result<Verdict> {
+/// Reads a stored verdict.
+pub(super) fn read_verdict(path: &Path) -> anyhow::Result<Verdict> {
     let bytes =
         read_file(path, MAX_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
     let verdict: Verdict = serde_json::from_slice(&bytes).with_context(|| {

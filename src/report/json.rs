@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::text::is_deceptive;
 use crate::verdict::{ItemReport, Verdict};
 
-pub(super) fn write(verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
     write_line(verdict, out)
 }
 

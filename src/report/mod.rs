@@ -16,6 +16,7 @@ mod text;
 
 use std::io::{self, Write};
 
+pub(crate) use json::write as write_json;
 pub use language::Language;
 pub use prometheus::Readiness;
 pub(crate) use text::printable;
@@ -51,6 +52,8 @@ pub enum Format {
     Cdevents,
     /// OASIS Heimdall data format.
     Ohdf,
+    /// A signed in-toto statement, with `--sign-key`.
+    Intoto,
 }
 
 /// How a renderer may write.
@@ -79,9 +82,9 @@ pub fn write(
     match format {
         Format::Json => json::write(verdict, out),
         Format::Table => out.write_all(table::render(verdict, style).as_bytes()),
-        Format::Markdown => match document {
+        Format::Markdown | Format::Intoto => match document {
             Some(document) => out.write_all(document.as_bytes()),
-            None => Err(io::Error::other("there is no checklist to write")),
+            None => Err(io::Error::other("there is no document to write")),
         },
         Format::Jsonl => json::write_lines(verdict, out),
         Format::Junit => junit::write(verdict, style.language, out),
