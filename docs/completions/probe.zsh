@@ -25,8 +25,18 @@ nagios\:"0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)"))' \
 '--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"\`probe.verdict/v1\`"
 table\:"For people"
 markdown\:"The checklist, written anew"
+jsonl\:"One line of JSON an item"
+junit\:"\`JUnit\` XML, for Jenkins, GitLab and other CI"
+sarif\:"SARIF 2.1.0, for code scanning"
+tap\:"Test Anything Protocol, version 14"
+nagios\:"The line of a monitoring plugin; on stdout with its exit codes"
+prometheus\:"Prometheus text, for the textfile collector"
+summary\:"Markdown for a pull request or a job summary"
+github\:"Annotations of GitHub Actions"
+cdevents\:"Test events of \`CDEvents\`, one line of JSON each"
+ohdf\:"OASIS Heimdall data format"
 intoto\:"A signed in-toto statement, with \`--sign-key\`"))' \
-'*--output=[Also write the verdict to a file. Repeatable]:FORMAT=FILE:_default' \
+'*--output=[Also write the verdict to a file, whole or not at all; \`-\` is stdout, in place of \`--format\`. Repeatable]:FORMAT=FILE:_default' \
 '--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
 '--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
 en\:"English"))' \
@@ -113,8 +123,18 @@ nagios\:"0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)"))' \
 '--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"\`probe.verdict/v1\`"
 table\:"For people"
 markdown\:"The checklist, written anew"
+jsonl\:"One line of JSON an item"
+junit\:"\`JUnit\` XML, for Jenkins, GitLab and other CI"
+sarif\:"SARIF 2.1.0, for code scanning"
+tap\:"Test Anything Protocol, version 14"
+nagios\:"The line of a monitoring plugin; on stdout with its exit codes"
+prometheus\:"Prometheus text, for the textfile collector"
+summary\:"Markdown for a pull request or a job summary"
+github\:"Annotations of GitHub Actions"
+cdevents\:"Test events of \`CDEvents\`, one line of JSON each"
+ohdf\:"OASIS Heimdall data format"
 intoto\:"A signed in-toto statement, with \`--sign-key\`"))' \
-'*--output=[Also write the verdict to a file. Repeatable]:FORMAT=FILE:_default' \
+'*--output=[Also write the verdict to a file, whole or not at all; \`-\` is stdout, in place of \`--format\`. Repeatable]:FORMAT=FILE:_default' \
 '--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
 '--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
 en\:"English"))' \
@@ -129,6 +149,21 @@ en\:"English"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':evidence -- A verdict, as `--format json` wrote it:_files' \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+'--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((table\:"For people"
+json\:"For programs\: \`probe.diff/v1\`"
+markdown\:"For a pull request"))' \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':old -- The earlier verdict, as `--format json` wrote it:_files' \
+':new -- The later one:_files' \
 && ret=0
 ;;
 (verify)
@@ -278,6 +313,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -336,6 +375,7 @@ _probe_commands() {
 'schema:Print a JSON Schema' \
 'init:Print a commented starter configuration for what the environment suggests' \
 'replay:Judge stored evidence again, without any connection' \
+'diff:Compare two verdicts\: exit 1 when anything got worse, vanished, or is new and not seen to be good' \
 'verify:Check a signed statement\: exit 0 only when its signature, subject, age and gate hold, 1 when one does not' \
 'checklist:Read a checklist in Markdown, or freeze who its rows are' \
 'completions:Print shell completions' \
@@ -397,6 +437,11 @@ _probe__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'probe completions commands' commands "$@"
 }
+(( $+functions[_probe__subcmd__diff_commands] )) ||
+_probe__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe diff commands' commands "$@"
+}
 (( $+functions[_probe__subcmd__explain_commands] )) ||
 _probe__subcmd__explain_commands() {
     local commands; commands=()
@@ -411,6 +456,7 @@ _probe__subcmd__help_commands() {
 'schema:Print a JSON Schema' \
 'init:Print a commented starter configuration for what the environment suggests' \
 'replay:Judge stored evidence again, without any connection' \
+'diff:Compare two verdicts\: exit 1 when anything got worse, vanished, or is new and not seen to be good' \
 'verify:Check a signed statement\: exit 0 only when its signature, subject, age and gate hold, 1 when one does not' \
 'checklist:Read a checklist in Markdown, or freeze who its rows are' \
 'completions:Print shell completions' \
@@ -446,6 +492,11 @@ _probe__subcmd__help__subcmd__checklist__subcmd__read_commands() {
 _probe__subcmd__help__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'probe help completions commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__diff_commands] )) ||
+_probe__subcmd__help__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help diff commands' commands "$@"
 }
 (( $+functions[_probe__subcmd__help__subcmd__explain_commands] )) ||
 _probe__subcmd__help__subcmd__explain_commands() {
