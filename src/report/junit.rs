@@ -167,7 +167,9 @@ fn text_element(
     xml: &mut Xml<'_>,
 ) -> io::Result<()> {
     xml.write_event(Event::Start(start))?;
-    xml.write_event(Event::Text(BytesText::new(text)))?;
+    // Readers attach the files that text names so; a target has none to name.
+    let text = text.replace("[[ATTACHMENT", "[ [ATTACHMENT");
+    xml.write_event(Event::Text(BytesText::new(&text)))?;
     xml.write_event(Event::End(BytesEnd::new(name)))
 }
 

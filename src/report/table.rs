@@ -7,9 +7,7 @@ use comfy_table::{ContentArrangement, Table};
 use owo_colors::{AnsiColors, OwoColorize};
 
 use super::Style;
-use super::text::{
-    counts, counts_text, one_line, printable, reason, run_seconds, some_of, worst_first,
-};
+use super::text::{counts, counts_text, one_line, reason, run_seconds, some_of, worst_first};
 use crate::checklist::Language;
 use crate::judge::Status;
 use crate::plan::RiskLevel;
@@ -25,7 +23,7 @@ pub(super) fn render(verdict: &Verdict, style: Style) -> String {
     for item in worst_first(verdict) {
         table.add_row(vec![
             word(item.result, style.language),
-            item.id.clone(),
+            one_line(&item.id),
             title(item, style.language),
             explained(item),
         ]);
@@ -62,8 +60,8 @@ fn findings(verdict: &Verdict, out: &mut String) {
             (Some(file), Some(line)) => format!("{file}:{line}: "),
             _ => String::new(),
         };
-        let text = printable(&format!("{place}{}", finding.text));
-        let _ = writeln!(out, "finding {} {text}", finding.code);
+        let text = one_line(&format!("{} {place}{}", finding.code, finding.text));
+        let _ = writeln!(out, "finding {text}");
     }
     if !verdict.findings.is_empty() {
         out.push('\n');
@@ -133,7 +131,7 @@ fn summary(verdict: &Verdict, style: Style, out: &mut String) {
     for category in &verdict.score.categories {
         if let (Some(id), Some(_)) = (&category.category, category.target) {
             let title = category.title.as_deref().unwrap_or(id);
-            let title = printable(language.title(title, &category.titles));
+            let title = one_line(language.title(title, &category.titles));
             let _ = writeln!(
                 out,
                 "{} {title}: {category}",
@@ -155,7 +153,8 @@ fn summary(verdict: &Verdict, style: Style, out: &mut String) {
 fn gate_line(gate: &GateReport, style: Style, out: &mut String) {
     let language = style.language;
     let name = language.pick("gate   ", "关卡   ");
-    let _ = write!(out, "{name} {} {}", gate.id, mark(gate.result, style));
+    let id = one_line(&gate.id);
+    let _ = write!(out, "{name} {id} {}", mark(gate.result, style));
     let blocked = language.pick(", blocked by", "，阻塞于");
     some_of(&gate.blocking, blocked, language, out);
     out.push('\n');
@@ -164,7 +163,7 @@ fn gate_line(gate: &GateReport, style: Style, out: &mut String) {
 fn risk_line(risk: &RiskReport, style: Style, out: &mut String) {
     let language = style.language;
     let name = language.pick("risk   ", "风险   ");
-    let title = printable(language.title(&risk.title, &risk.titles));
+    let title = one_line(language.title(&risk.title, &risk.titles));
     let level = match risk.level {
         RiskLevel::High => language.pick("high", "高"),
         RiskLevel::Medium => language.pick("medium", "中"),

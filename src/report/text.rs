@@ -198,7 +198,8 @@ pub(super) fn some_of(ids: &[String], what: &str, language: Language, out: &mut 
     if ids.is_empty() {
         return;
     }
-    let shown = ids.iter().take(MOST).cloned().collect::<Vec<_>>();
+    let shown = ids.iter().take(MOST).map(|id| one_line(id));
+    let shown = shown.collect::<Vec<_>>();
     let _ = write!(out, "{what} {}", shown.join(", "));
     if ids.len() > MOST {
         let more = ids.len() - MOST;

@@ -9,7 +9,7 @@ use super::read_back::{parse, read};
 use super::{FORMATS, frozen, render, verdict};
 
 /// What terminals, parsers and pages have been broken with.
-const PIECES: [&str; 44] = [
+const PIECES: [&str; 45] = [
     "\u{1b}[2J\u{1b}]0;owned\u{7}",
     "\u{9b}31m",
     "]]>",
@@ -53,6 +53,7 @@ const PIECES: [&str; 44] = [
     "@everyone #1 www.x.org https://x.org",
     "\n\n# heading\n",
     "{{ x }} ${{ secrets.X }} $(id) `id`",
+    "[[ATTACHMENT|/etc/passwd]]",
     "\t中文 👩‍🚒 ",
 ];
 
@@ -203,6 +204,7 @@ fn check_lines(verdict: &Verdict) {
         let known = ["TAP version 14", "1..8", "# ", "ok ", "not ok ", "  "];
         assert!(known.iter().any(|known| line.starts_with(known)), "{line}");
     }
+    assert!(!render(verdict, Format::Junit).contains("[[ATTACHMENT"));
     for line in render(verdict, Format::Prometheus).lines() {
         let known = ["readiness_", "probe_agent_", "# HELP ", "# TYPE ", "# EOF"];
         assert!(known.iter().any(|known| line.starts_with(known)), "{line}");
