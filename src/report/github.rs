@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use super::Style;
 use super::text::{
     clip, counts, counts_text, gate_text, label, next_step, one_line, place, reason,
-    reason_or_result, rule_lines, worst_first,
+    reason_or_result, relative, rule_lines, worst_first,
 };
 use crate::checklist::Language;
 use crate::judge::Status;
@@ -13,7 +14,7 @@ use crate::verdict::{Basis, ItemReport, Verdict};
 /// Characters of one annotation; the service cuts what is longer than 64 KiB.
 const MOST: usize = 8_000;
 
-pub(super) fn write(verdict: &Verdict, language: Language, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(verdict: &Verdict, style: Style<'_>, out: &mut dyn Write) -> io::Result<()> {
     // The gate first: the service shows the first ten annotations of a kind.
     let command = match verdict.gate.result {
         Status::Fail | Status::Unknown | Status::Na => "error",
@@ -42,7 +43,7 @@ pub(super) fn write(verdict: &Verdict, language: Language, out: &mut dyn Write) 
         .into_iter()
         .partition(|item| matches!(item.result, Status::Pass | Status::Na));
     for item in loud {
-        annotation(item, language, out)?;
+        annotation(item, style, out)?;
     }
     if quiet.is_empty() {
         return Ok(());
@@ -53,27 +54,31 @@ pub(super) fn write(verdict: &Verdict, language: Language, out: &mut dyn Write) 
             reason if reason.is_empty() => String::new(),
             reason => format!(": {reason}"),
         };
-        let line = format!("{} {}{reason}", item.result, label(item, language));
+        let line = format!("{} {}{reason}", item.result, label(item, style.language));
         writeln!(out, "{}", plain(&clip(&line, MOST)))?;
     }
     writeln!(out, "::endgroup::")
 }
 
-fn annotation(item: &ItemReport, language: Language, out: &mut dyn Write) -> io::Result<()> {
+fn annotation(item: &ItemReport, style: Style<'_>, out: &mut dyn Write) -> io::Result<()> {
     let command = match (item.basis, item.result) {
         (Basis::Waived, _) | (_, Status::Warn) => "warning",
         _ => "error",
     };
     let (file, line) = place(item);
-    let title = format!("{}: {}", label(item, language), item.result);
+    let title = format!(
+        "{}: {}",
+        clip(&label(item, style.language), 240),
+        item.result
+    );
     let mut lines = vec![reason_or_result(item)];
     lines.extend(rule_lines(item));
     lines.extend(next_step(item).map(|step| format!("next: {step}")));
     writeln!(
         out,
         "::{command} file={},line={line},title={}::{}",
-        property(&one_line(file.trim_start_matches("./"))),
-        property(&clip(&title, 250)),
+        property(&one_line(relative(file, style.root))),
+        property(&title),
         data(&clip(&lines.join("\n"), MOST))
     )
 }

@@ -174,7 +174,8 @@ fn text_element(
 }
 
 fn in_seconds(seconds: f64) -> String {
-    format!("{:.3}", seconds.clamp(0.0, 1e9))
+    // The sum of nothing is -0.0.
+    format!("{:.3}", seconds.clamp(0.0, 1e9).abs())
 }
 
 /// How long each probe took.

@@ -13,7 +13,7 @@ use crate::judge::Status;
 use crate::plan::RiskLevel;
 use crate::verdict::{GateReport, ItemReport, RiskReport, Verdict};
 
-pub(super) fn render(verdict: &Verdict, style: Style) -> String {
+pub(super) fn render(verdict: &Verdict, style: Style<'_>) -> String {
     let mut out = String::new();
     let mut table = Table::new();
     table
@@ -68,7 +68,7 @@ fn findings(verdict: &Verdict, out: &mut String) {
     }
 }
 
-fn mark(status: Status, style: Style) -> String {
+fn mark(status: Status, style: Style<'_>) -> String {
     let text = word(status, style.language);
     if !style.colour {
         return text;
@@ -101,7 +101,7 @@ fn explained(item: &ItemReport) -> String {
     text
 }
 
-fn summary(verdict: &Verdict, style: Style, out: &mut String) {
+fn summary(verdict: &Verdict, style: Style<'_>, out: &mut String) {
     let health = verdict.health;
     let language = style.language;
     let _ = writeln!(
@@ -150,7 +150,7 @@ fn summary(verdict: &Verdict, style: Style, out: &mut String) {
     gate_line(&verdict.gate, style, out);
 }
 
-fn gate_line(gate: &GateReport, style: Style, out: &mut String) {
+fn gate_line(gate: &GateReport, style: Style<'_>, out: &mut String) {
     let language = style.language;
     let name = language.pick("gate   ", "关卡   ");
     let id = one_line(&gate.id);
@@ -160,7 +160,7 @@ fn gate_line(gate: &GateReport, style: Style, out: &mut String) {
     out.push('\n');
 }
 
-fn risk_line(risk: &RiskReport, style: Style, out: &mut String) {
+fn risk_line(risk: &RiskReport, style: Style<'_>, out: &mut String) {
     let language = style.language;
     let name = language.pick("risk   ", "风险   ");
     let title = one_line(language.title(&risk.title, &risk.titles));
