@@ -66,11 +66,12 @@ fn annotation(item: &ItemReport, style: Style<'_>, out: &mut dyn Write) -> io::R
         _ => "error",
     };
     let (file, line) = place(item);
-    let title = format!(
-        "{}: {}",
-        clip(&label(item, style.language), 240),
-        item.result
-    );
+    let name = clip(&label(item, style.language), 240);
+    let waived = match item.basis {
+        Basis::Waived => ", waived",
+        Basis::Derived | Basis::Attested => "",
+    };
+    let title = format!("{name}: {}{waived}", item.result);
     let mut lines = vec![reason_or_result(item)];
     lines.extend(rule_lines(item));
     lines.extend(next_step(item).map(|step| format!("next: {step}")));

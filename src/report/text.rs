@@ -20,8 +20,12 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// The same in one line: what breaks a line, and tabs, become spaces.
+/// Characters of one text; readers of XML give up on longer ones than they expect.
+const MOST: usize = 16_384;
+
+/// The same in one line, of bounded length: what breaks a line, and tabs, become spaces.
 pub(super) fn one_line(text: &str) -> String {
+    let text = &clip(text, MOST);
     let breaks = |c| matches!(c, '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let text = text.replace("\r\n", " ");
     printable(&text.replace(breaks, " "))
@@ -240,6 +244,7 @@ mod tests {
     #[test]
     fn a_line_stays_one() {
         assert_eq!(one_line("a\r\nb\nc\rd\te\u{2028}f\u{85}g"), "a b c d e f g");
+        assert_eq!(one_line(&"x".repeat(1 << 20)).chars().count(), MOST);
         assert_eq!(one_line("中文 👩‍🚒 ü"), "中文 👩‍🚒 ü");
     }
 
