@@ -72,8 +72,14 @@ fn annotation(item: &ItemReport, style: Style<'_>, out: &mut dyn Write) -> io::R
         Basis::Derived | Basis::Attested => "",
     };
     let title = format!("{name}: {}{waived}", item.result);
-    let mut lines = vec![reason_or_result(item)];
-    lines.extend(rule_lines(item));
+    let reason = reason_or_result(item);
+    // The rule that decided is the reason already.
+    let others = rule_lines(item).filter(|line| {
+        let line = line.split_once(' ').map_or(line.as_str(), |(_, said)| said);
+        !reason.starts_with(line)
+    });
+    let mut lines = vec![reason.clone()];
+    lines.extend(others);
     lines.extend(next_step(item).map(|step| format!("next: {step}")));
     writeln!(
         out,

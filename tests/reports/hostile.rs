@@ -238,6 +238,27 @@ fn check_summary(text: &str) {
     }
 }
 
+/// Lists beside the items are bounded too, whatever they are full of.
+#[test]
+fn a_summary_of_endless_lists_is_not_too_long() {
+    let long = "|`<\u{202e}".repeat(400);
+    let mut json = serde_json::to_value(infested(vec![long])).expect("JSON");
+    for list in ["gates", "risks", "findings", "items"] {
+        let one = json[list][0].clone();
+        json[list] = vec![one; 300].into();
+    }
+    let category = json["score"]["categories"][1].clone();
+    json["score"]["categories"] = vec![category; 300].into();
+    let text = render(&verdict(json), Format::Summary);
+    check_summary(&text);
+    assert_eq!(
+        text.matches("\n- and ").count(),
+        4,
+        "each says how many more there are"
+    );
+    assert!(text.contains(" more items are left out"));
+}
+
 #[test]
 fn known_attacks() {
     for verdict in hostile_verdicts() {
