@@ -42,6 +42,7 @@ fn main() {
         colour: false,
         width: None,
         language: Language::En,
+        root: None,
     };
     println!("{ITEMS} items, {PROBES} probes, {RUNS} runs (bytes / min s / median s)");
     for format in Format::value_variants() {

@@ -27,10 +27,12 @@ pub(super) fn deliver(
     terminal::outlive_size_limits();
     let map = report.exit_map(run);
     let mut exit = map.gate(verdict.gate.result, FailOnWarn(run.fail_on_warn));
+    let here = std::env::current_dir().ok();
     let plain = Style {
         colour: false,
         width: None,
         language: report.lang.unwrap_or(Language::En),
+        root: here.as_deref(),
     };
     for (format, path) in report.files() {
         let written = match (checklist, format) {
@@ -57,7 +59,7 @@ pub(super) fn deliver(
     let style = Style {
         colour: terminal::colour(&io::stdout()),
         width: on_terminal.then(terminal_width).flatten(),
-        language: plain.language,
+        ..plain
     };
     let document = match (checklist, format) {
         (Some(checklist), Format::Markdown) => {

@@ -31,7 +31,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     let begun = Instant::now();
     crate::net::install_crypto_provider();
     report.check_markdown()?;
-    report.check_outputs()?;
+    report.check_outputs(config)?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);
     };

@@ -39,7 +39,7 @@ impl ReportArgs {
     }
 
     /// Refuses what could not be delivered, as far as that can be known before a run.
-    pub(super) fn check_outputs(&self) -> anyhow::Result<()> {
+    pub(super) fn check_outputs(&self, config: &Path) -> anyhow::Result<()> {
         let on_stdout = self.output.len() - self.files().count();
         ensure!(
             on_stdout <= 1,
@@ -48,6 +48,12 @@ impl ReportArgs {
         let mut seen: HashMap<PathBuf, &Path> = HashMap::new();
         for (format, path) in self.files() {
             let shown = path.display();
+            let checklist = self.checklist.as_deref();
+            let checklist = checklist.filter(|_| format != Format::Markdown);
+            for read in [Some(config), checklist].into_iter().flatten() {
+                let same = identity(path).is_some_and(|id| Some(id) == identity(read));
+                ensure!(!same, "--output: a report would take the place of {shown}");
+            }
             if let Some(other) = identity(path).and_then(|id| seen.insert(id, path)) {
                 bail!(
                     "--output: two reports would be written to one file: {} and {shown}",

@@ -34,7 +34,7 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     crate::net::install_crypto_provider();
     report.check_markdown()?;
-    report.check_outputs()?;
+    report.check_outputs(config)?;
     let stored = read_verdict(evidence)?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);

@@ -2,18 +2,18 @@
 
 use std::io::{self, Write};
 
-use super::Language;
 use super::text::{
     clip, counts, counts_text, gate_text, label, next_step, one_line, place, reason,
-    reason_or_result, rule_lines, worst_first,
+    reason_or_result, relative, rule_lines, worst_first,
 };
+use super::{Language, Style};
 use crate::judge::Status;
 use crate::verdict::{Basis, ItemReport, Verdict};
 
 /// Characters of one annotation; the service cuts what is longer than 64 KiB.
 const MOST: usize = 8_000;
 
-pub(super) fn write(verdict: &Verdict, language: Language, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(verdict: &Verdict, style: Style<'_>, out: &mut dyn Write) -> io::Result<()> {
     // The gate first: the service shows the first ten annotations of a kind.
     let command = match verdict.gate.result {
         Status::Fail | Status::Unknown | Status::Na => "error",
@@ -42,7 +42,7 @@ pub(super) fn write(verdict: &Verdict, language: Language, out: &mut dyn Write) 
         .into_iter()
         .partition(|item| matches!(item.result, Status::Pass | Status::Na));
     for item in loud {
-        annotation(item, language, out)?;
+        annotation(item, style, out)?;
     }
     if quiet.is_empty() {
         return Ok(());
@@ -53,27 +53,38 @@ pub(super) fn write(verdict: &Verdict, language: Language, out: &mut dyn Write) 
             reason if reason.is_empty() => String::new(),
             reason => format!(": {reason}"),
         };
-        let line = format!("{} {}{reason}", item.result, label(item, language));
+        let line = format!("{} {}{reason}", item.result, label(item, style.language));
         writeln!(out, "{}", plain(&clip(&line, MOST)))?;
     }
     writeln!(out, "::endgroup::")
 }
 
-fn annotation(item: &ItemReport, language: Language, out: &mut dyn Write) -> io::Result<()> {
+fn annotation(item: &ItemReport, style: Style<'_>, out: &mut dyn Write) -> io::Result<()> {
     let command = match (item.basis, item.result) {
         (Basis::Waived, _) | (_, Status::Warn) => "warning",
         _ => "error",
     };
     let (file, line) = place(item);
-    let title = format!("{}: {}", label(item, language), item.result);
-    let mut lines = vec![reason_or_result(item)];
-    lines.extend(rule_lines(item));
+    let name = clip(&label(item, style.language), 240);
+    let waived = match item.basis {
+        Basis::Waived => ", waived",
+        Basis::Derived | Basis::Attested => "",
+    };
+    let title = format!("{name}: {}{waived}", item.result);
+    let reason = reason_or_result(item);
+    // The rule that decided is the reason already.
+    let others = rule_lines(item).filter(|line| {
+        let line = line.split_once(' ').map_or(line.as_str(), |(_, said)| said);
+        !reason.starts_with(line)
+    });
+    let mut lines = vec![reason.clone()];
+    lines.extend(others);
     lines.extend(next_step(item).map(|step| format!("next: {step}")));
     writeln!(
         out,
         "::{command} file={},line={line},title={}::{}",
-        property(&one_line(file.trim_start_matches("./"))),
-        property(&clip(&title, 250)),
+        property(&one_line(relative(file, style.root))),
+        property(&title),
         data(&clip(&lines.join("\n"), MOST))
     )
 }

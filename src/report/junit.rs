@@ -167,12 +167,15 @@ fn text_element(
     xml: &mut Xml<'_>,
 ) -> io::Result<()> {
     xml.write_event(Event::Start(start))?;
-    xml.write_event(Event::Text(BytesText::new(text)))?;
+    // Readers attach the files that text names so; a target has none to name.
+    let text = text.replace("[[ATTACHMENT", "[ [ATTACHMENT");
+    xml.write_event(Event::Text(BytesText::new(&text)))?;
     xml.write_event(Event::End(BytesEnd::new(name)))
 }
 
 fn in_seconds(seconds: f64) -> String {
-    format!("{:.3}", seconds.clamp(0.0, 1e9))
+    // The sum of nothing is -0.0.
+    format!("{:.3}", seconds.clamp(0.0, 1e9).abs())
 }
 
 /// How long each probe took.

@@ -15,6 +15,7 @@ mod tap;
 mod text;
 
 use std::io::{self, Write};
+use std::path::Path;
 
 pub(crate) use json::write as write_json;
 pub use language::Language;
@@ -58,13 +59,15 @@ pub enum Format {
 
 /// How a renderer may write.
 #[derive(Debug, Clone, Copy)]
-pub struct Style {
+pub struct Style<'s> {
     /// ANSI colours.
     pub colour: bool,
     /// Columns; none: as many as it takes.
     pub width: Option<u16>,
     /// Of titles, statuses and headings.
     pub language: Language,
+    /// The folder from which paths in annotations and scans are seen; none: as they were named.
+    pub root: Option<&'s Path>,
 }
 
 /// Writes a verdict, or the `document` that it gave, with a line break at its end. A verdict may be many megabytes: it is written as
@@ -76,7 +79,7 @@ pub fn write(
     verdict: &Verdict,
     document: Option<&str>,
     format: Format,
-    style: Style,
+    style: Style<'_>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     match format {
@@ -88,12 +91,12 @@ pub fn write(
         },
         Format::Jsonl => json::write_lines(verdict, out),
         Format::Junit => junit::write(verdict, style.language, out),
-        Format::Sarif => sarif::write(verdict, style.language, out),
+        Format::Sarif => sarif::write(verdict, style, out),
         Format::Tap => tap::write(verdict, style.language, out),
         Format::Nagios => nagios::write(verdict, out),
         Format::Prometheus => prometheus::write(verdict, out),
         Format::Summary => summary::write(verdict, style.language, out),
-        Format::Github => github::write(verdict, style.language, out),
+        Format::Github => github::write(verdict, style, out),
         Format::Cdevents => cdevents::write(verdict, style.language, out),
         Format::Ohdf => ohdf::write(verdict, style.language, out),
     }

@@ -143,7 +143,7 @@ fn family<'l, V: EncodeGaugeValue>(
 }
 
 /// One series per possible result, 1 for the one that is.
-fn states<'l>(labels: Labels<'l>, result: Status) -> impl Iterator<Item = (Labels<'l>, i64)> {
+fn states(labels: Labels<'_>, result: Status) -> impl Iterator<Item = (Labels<'_>, i64)> {
     RANKED.into_iter().map(move |status| {
         let mut labels = labels.clone();
         labels.push(("result", status.as_str()));

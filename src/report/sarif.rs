@@ -1,15 +1,18 @@
 //! SARIF 2.1.0: a result per item, at its row of the checklist or its line of the configuration.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::Language;
 use super::json::{Each, write_line};
-use super::text::{label, next_step, one_line, place, reason_or_result, rule_lines, title, waived};
+use super::text::{
+    label, next_step, one_line, place, reason_or_result, relative, rule_lines, title, waived,
+};
+use super::{Language, Style};
 use crate::judge::Status;
 use crate::verdict::{Basis, Finding, Freshness, ItemReport, Verdict};
 
@@ -175,7 +178,8 @@ struct RunProperties<'v> {
     git_commit: Option<&'v str>,
 }
 
-pub(super) fn write(verdict: &Verdict, language: Language, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(verdict: &Verdict, style: Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let Style { language, root, .. } = style;
     let subject = &verdict.subject;
     let part = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let run = Run {
@@ -199,11 +203,11 @@ pub(super) fn write(verdict: &Verdict, language: Language, out: &mut dyn Write) 
             start_time_utc: verdict.started_at,
             end_time_utc: verdict.finished_at,
             tool_execution_notifications: Each(&verdict.findings, |_, finding| {
-                notification(finding)
+                notification(finding, root)
             }),
         }],
         column_kind: "unicodeCodePoints",
-        results: Each(&verdict.items, |index, item| result(index, item, language)),
+        results: Each(&verdict.items, |index, item| result(index, item, style)),
         properties: RunProperties {
             run_id: &verdict.run_id,
             config_digest: &verdict.tool.config_digest,
@@ -236,7 +240,7 @@ fn descriptor(item: &ItemReport, language: Language) -> Descriptor<'_> {
     }
 }
 
-fn result(index: usize, item: &ItemReport, language: Language) -> SarifResult<'_> {
+fn result<'v>(index: usize, item: &'v ItemReport, style: Style<'_>) -> SarifResult<'v> {
     // What was not seen is shown like a failure: readers pass over every kind but `fail`.
     let (kind, level) = match item.result {
         Status::Fail | Status::Unknown => ("fail", "error"),
@@ -244,7 +248,11 @@ fn result(index: usize, item: &ItemReport, language: Language) -> SarifResult<'_
         Status::Pass => ("pass", "none"),
         Status::Na => ("notApplicable", "none"),
     };
-    let mut text = format!("{}: {}", label(item, language), reason_or_result(item));
+    let mut text = format!(
+        "{}: {}",
+        label(item, style.language),
+        reason_or_result(item)
+    );
     if let Some(step) = next_step(item) {
         text.push_str(" → ");
         text.push_str(&step);
@@ -256,7 +264,7 @@ fn result(index: usize, item: &ItemReport, language: Language) -> SarifResult<'_
         kind,
         level,
         message: Text { text },
-        locations: [location(file, line)],
+        locations: [location(relative(file, style.root), line)],
         partial_fingerprints: Fingerprint {
             item: fingerprint(&item.id),
         },
@@ -289,10 +297,10 @@ fn suppressions(item: &ItemReport) -> Vec<Suppression<'_>> {
     }]
 }
 
-fn notification(finding: &Finding) -> Notification<'_> {
+fn notification<'v>(finding: &'v Finding, root: Option<&Path>) -> Notification<'v> {
     let place = finding.file.as_ref().map(|file| {
         let line = finding.line.unwrap_or(1);
-        location(file, line.max(1))
+        location(relative(file, root), line.max(1))
     });
     Notification {
         descriptor: Reference { id: &finding.code },
@@ -309,8 +317,7 @@ fn fingerprint(id: &str) -> String {
     format!("{:x}", Sha256::digest(format!("probe.item/v1\n{id}")))
 }
 
-fn location(file: &str, line: usize) -> Location {
-    let path = file.trim_start_matches("./");
+fn location(path: &str, line: usize) -> Location {
     let encoded = utf8_percent_encode(path, PATH).to_string();
     let artifact_location = if path.starts_with('/') {
         Artifact {
@@ -350,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_place_is_a_relative_uri() {
-        assert_eq!(uri("./checklist/a b.toml"), "checklist/a%20b.toml");
+        assert_eq!(uri("checklist/a b.toml"), "checklist/a%20b.toml");
         assert_eq!(uri("清单.md"), "%E6%B8%85%E5%8D%95.md");
         assert_eq!(uri("a:b#c?d%"), "a%3Ab%23c%3Fd%25");
         assert_eq!(uri("/etc/probes.toml"), "file:///etc/probes.toml");

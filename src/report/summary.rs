@@ -15,7 +15,9 @@ use crate::verdict::{Basis, ItemReport, Verdict};
 const MOST_BYTES: usize = 65_536;
 /// Kept free for what closes the document.
 const END_BYTES: usize = 1_024;
-/// Lines of gates, risks, categories and findings.
+/// What each list beside the items may take of it.
+const LIST_BYTES: usize = 8_192;
+/// Lines of such a list: gates, risks, categories and findings.
 const MOST_LINES: usize = 15;
 /// Characters of a title, a reason or a next step.
 const MOST_TEXT: usize = 240;
@@ -26,12 +28,17 @@ pub(super) fn write(verdict: &Verdict, language: Language, out: &mut dyn Write) 
 
 fn render(verdict: &Verdict, language: Language) -> String {
     let mut text = head(verdict, language);
+    let findings = findings(verdict, language);
+    let room = MOST_BYTES - END_BYTES - findings.len();
     let items = worst_first(verdict);
     let work = (items.iter())
         .take_while(|item| rank(item.result) <= rank(Status::Warn))
         .count();
     let (work, rest) = items.split_at(work);
-    let mut left_out = table(work, language, &mut text);
+    let mut left_out = table(work, room, language, &mut text);
+    text.push_str(&findings);
+    // The findings stand there now.
+    let room = MOST_BYTES - END_BYTES;
     if left_out.is_empty() && !rest.is_empty() {
         let summary = language.pick("Items that need no work", "无需处理的项目");
         let _ = write!(
@@ -39,7 +46,7 @@ fn render(verdict: &Verdict, language: Language) -> String {
             "\n<details><summary>{summary} ({})</summary>\n",
             rest.len()
         );
-        left_out = table(rest, language, &mut text);
+        left_out = table(rest, room, language, &mut text);
         text.push_str("\n</details>\n");
     } else {
         left_out.extend_from_slice(rest);
@@ -97,21 +104,42 @@ fn head(verdict: &Verdict, language: Language) -> String {
         let word = language.pick("risk", "风险");
         format!("{} {word} {}", mark(risk.result), quote(title))
     });
+    lines(categories, LIST_BYTES, language, &mut text);
+    lines(gates, LIST_BYTES, language, &mut text);
+    lines(risks, LIST_BYTES, language, &mut text);
+    text
+}
+
+/// What is odd about the configuration or the checklist.
+fn findings(verdict: &Verdict, language: Language) -> String {
+    let mut text = String::new();
+    if verdict.findings.is_empty() {
+        return text;
+    }
+    text.push('\n');
     let findings = verdict.findings.iter().map(|finding| {
         let word = language.pick("finding", "发现");
         format!("{word} {}: {}", quote(&finding.code), quote(&finding.text))
     });
-    lines(categories, language, &mut text);
-    lines(gates, language, &mut text);
-    lines(risks, language, &mut text);
-    lines(findings, language, &mut text);
+    lines(findings, LIST_BYTES, language, &mut text);
     text
 }
 
 /// The first of a list as a list, and how many more there are.
-fn lines(mut all: impl Iterator<Item = String>, language: Language, text: &mut String) {
-    for line in all.by_ref().take(MOST_LINES) {
+fn lines(
+    all: impl Iterator<Item = String>,
+    most_bytes: usize,
+    language: Language,
+    text: &mut String,
+) {
+    let most_bytes = text.len() + most_bytes;
+    let mut all = all.peekable();
+    let mut shown = 0;
+    while shown < MOST_LINES
+        && let Some(line) = all.next_if(|line| text.len() + line.len() < most_bytes)
+    {
         let _ = writeln!(text, "- {line}");
+        shown += 1;
     }
     let more = all.count();
     if more > 0 {
@@ -125,6 +153,7 @@ fn lines(mut all: impl Iterator<Item = String>, language: Language, text: &mut S
 /// A table of items as far as there is room; what is left of them.
 fn table<'v>(
     items: &[&'v ItemReport],
+    most_bytes: usize,
     language: Language,
     text: &mut String,
 ) -> Vec<&'v ItemReport> {
@@ -137,7 +166,7 @@ fn table<'v>(
     ));
     for (index, item) in items.iter().enumerate() {
         let row = row(item, language);
-        if text.len() + row.len() + END_BYTES > MOST_BYTES {
+        if text.len() + row.len() > most_bytes {
             return items[index..].to_vec();
         }
         text.push_str(&row);

@@ -6,15 +6,13 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use owo_colors::{AnsiColors, OwoColorize};
 
-use super::text::{
-    counts, counts_text, one_line, printable, reason, run_seconds, some_of, worst_first,
-};
+use super::text::{counts, counts_text, one_line, reason, run_seconds, some_of, worst_first};
 use super::{Language, Style};
 use crate::judge::Status;
 use crate::plan::RiskLevel;
 use crate::verdict::{GateReport, ItemReport, RiskReport, Verdict};
 
-pub(super) fn render(verdict: &Verdict, style: Style) -> String {
+pub(super) fn render(verdict: &Verdict, style: Style<'_>) -> String {
     let mut out = String::new();
     let mut table = Table::new();
     table
@@ -24,7 +22,7 @@ pub(super) fn render(verdict: &Verdict, style: Style) -> String {
     for item in worst_first(verdict) {
         table.add_row(vec![
             word(item.result, style.language),
-            item.id.clone(),
+            one_line(&item.id),
             title(item, style.language),
             explained(item),
         ]);
@@ -61,15 +59,15 @@ fn findings(verdict: &Verdict, out: &mut String) {
             (Some(file), Some(line)) => format!("{file}:{line}: "),
             _ => String::new(),
         };
-        let text = printable(&format!("{place}{}", finding.text));
-        let _ = writeln!(out, "finding {} {text}", finding.code);
+        let text = one_line(&format!("{} {place}{}", finding.code, finding.text));
+        let _ = writeln!(out, "finding {text}");
     }
     if !verdict.findings.is_empty() {
         out.push('\n');
     }
 }
 
-fn mark(status: Status, style: Style) -> String {
+fn mark(status: Status, style: Style<'_>) -> String {
     let text = word(status, style.language);
     if !style.colour {
         return text;
@@ -102,7 +100,7 @@ fn explained(item: &ItemReport) -> String {
     text
 }
 
-fn summary(verdict: &Verdict, style: Style, out: &mut String) {
+fn summary(verdict: &Verdict, style: Style<'_>, out: &mut String) {
     let health = verdict.health;
     let language = style.language;
     let _ = writeln!(
@@ -132,7 +130,7 @@ fn summary(verdict: &Verdict, style: Style, out: &mut String) {
     for category in &verdict.score.categories {
         if let (Some(id), Some(_)) = (&category.category, category.target) {
             let title = category.title.as_deref().unwrap_or(id);
-            let title = printable(language.title(title, &category.titles));
+            let title = one_line(language.title(title, &category.titles));
             let _ = writeln!(
                 out,
                 "{} {title}: {category}",
@@ -151,19 +149,20 @@ fn summary(verdict: &Verdict, style: Style, out: &mut String) {
     gate_line(&verdict.gate, style, out);
 }
 
-fn gate_line(gate: &GateReport, style: Style, out: &mut String) {
+fn gate_line(gate: &GateReport, style: Style<'_>, out: &mut String) {
     let language = style.language;
     let name = language.pick("gate   ", "关卡   ");
-    let _ = write!(out, "{name} {} {}", gate.id, mark(gate.result, style));
+    let id = one_line(&gate.id);
+    let _ = write!(out, "{name} {id} {}", mark(gate.result, style));
     let blocked = language.pick(", blocked by", "，阻塞于");
     some_of(&gate.blocking, blocked, language, out);
     out.push('\n');
 }
 
-fn risk_line(risk: &RiskReport, style: Style, out: &mut String) {
+fn risk_line(risk: &RiskReport, style: Style<'_>, out: &mut String) {
     let language = style.language;
     let name = language.pick("risk   ", "风险   ");
-    let title = printable(language.title(&risk.title, &risk.titles));
+    let title = one_line(language.title(&risk.title, &risk.titles));
     let level = match risk.level {
         RiskLevel::High => language.pick("high", "高"),
         RiskLevel::Medium => language.pick("medium", "中"),

@@ -48,7 +48,7 @@ fn point(
     writeln!(out, "\n  ---")?;
     let (file, line) = place(item);
     let mut entry = |key: &str, value: &str| writeln!(out, "  {key}: {}", quoted(value));
-    entry("id", &item.id)?;
+    entry("id", &one_line(&item.id))?;
     entry("result", item.result.as_str())?;
     entry("basis", Language::En.basis(item.basis))?;
     entry("freshness", Language::En.freshness(item.freshness))?;
@@ -64,12 +64,16 @@ fn point(
     if let Some(step) = next_step(item) {
         entry("next", &step)?;
     }
-    writeln!(out, "  at:\n    file: {}\n    line: {line}", quoted(file))?;
+    writeln!(
+        out,
+        "  at:\n    file: {}\n    line: {line}",
+        quoted(&one_line(file))
+    )?;
     if !item.rules.is_empty() {
         writeln!(out, "  rules:")?;
     }
     for rule in &item.rules {
-        writeln!(out, "    - id: {}", quoted(&rule.id))?;
+        writeln!(out, "    - id: {}", quoted(&one_line(&rule.id)))?;
         writeln!(out, "      result: {}", quoted(rule.result.as_str()))?;
         writeln!(out, "      message: {}", quoted(&one_line(&rule.reason)))?;
     }

@@ -1,6 +1,7 @@
 //! What renderers share: text made harmless, titles, reasons, places, order and counts.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::Language;
 use crate::judge::Status;
@@ -19,8 +20,12 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// The same in one line: what breaks a line, and tabs, become spaces.
+/// Characters of one text; readers of XML give up on longer ones than they expect.
+const MOST: usize = 16_384;
+
+/// The same in one line, of bounded length: what breaks a line, and tabs, become spaces.
 pub(super) fn one_line(text: &str) -> String {
+    let text = &clip(text, MOST);
     let breaks = |c| matches!(c, '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let text = text.replace("\r\n", " ");
     printable(&text.replace(breaks, " "))
@@ -140,6 +145,14 @@ pub(super) fn place(item: &ItemReport) -> (&str, usize) {
     }
 }
 
+/// A path below `root` as it is seen from there.
+pub(super) fn relative<'f>(file: &'f str, root: Option<&Path>) -> &'f str {
+    let below = root.and_then(|root| Path::new(file).strip_prefix(root).ok());
+    let below = below.and_then(Path::to_str).unwrap_or(file);
+    let below = below.trim_start_matches("./");
+    if below.is_empty() { file } else { below }
+}
+
 /// The place in people's notation.
 pub(super) fn place_text(item: &ItemReport) -> String {
     let (file, line) = place(item);
@@ -211,7 +224,8 @@ pub(super) fn some_of(ids: &[String], what: &str, language: Language, out: &mut 
     if ids.is_empty() {
         return;
     }
-    let shown = ids.iter().take(MOST).cloned().collect::<Vec<_>>();
+    let shown = ids.iter().take(MOST).map(|id| one_line(id));
+    let shown = shown.collect::<Vec<_>>();
     let _ = write!(out, "{what} {}", shown.join(", "));
     if ids.len() > MOST {
         let more = ids.len() - MOST;
@@ -225,7 +239,7 @@ pub(super) fn some_of(ids: &[String], what: &str, language: Language, out: &mut 
 /// How long the run took, seconds; clocks that went back give none.
 pub(super) fn run_seconds(verdict: &Verdict) -> f64 {
     let elapsed = verdict.finished_at.duration_since(verdict.started_at);
-    elapsed.as_secs_f64().max(0.0)
+    elapsed.as_secs_f64().max(0.0).abs()
 }
 
 #[cfg(test)]
@@ -243,7 +257,17 @@ mod tests {
     #[test]
     fn a_line_stays_one() {
         assert_eq!(one_line("a\r\nb\nc\rd\te\u{2028}f\u{85}g"), "a b c d e f g");
+        assert_eq!(one_line(&"x".repeat(1 << 20)).chars().count(), MOST);
         assert_eq!(one_line("中文 👩‍🚒 ü"), "中文 👩‍🚒 ü");
+    }
+
+    #[test]
+    fn paths_are_relative_where_they_can_be() {
+        let root = Some(Path::new("/repo"));
+        assert_eq!(relative("/repo/a/b.toml", root), "a/b.toml");
+        assert_eq!(relative("/repository/b.toml", root), "/repository/b.toml");
+        assert_eq!(relative("./b.toml", root), "b.toml");
+        assert_eq!(relative("/repo/b.toml", None), "/repo/b.toml");
     }
 
     #[test]

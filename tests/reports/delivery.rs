@@ -209,6 +209,7 @@ fn what_cannot_be_written_is_told_before_anything_is_probed() {
         &["json=file", "tap=link"],
         &["json=new", "tap=folder/../new"],
         &["json=same", "json=same"],
+        &["json=./probes.toml"],
     ] {
         let mut args = vec!["--once"];
         args.extend(outputs.iter().flat_map(|output| ["--output", output]));

@@ -9,7 +9,7 @@ use super::read_back::{parse, read};
 use super::{FORMATS, frozen, render, verdict};
 
 /// What terminals, parsers and pages have been broken with.
-const PIECES: [&str; 44] = [
+const PIECES: [&str; 45] = [
     "\u{1b}[2J\u{1b}]0;owned\u{7}",
     "\u{9b}31m",
     "]]>",
@@ -53,6 +53,7 @@ const PIECES: [&str; 44] = [
     "@everyone #1 www.x.org https://x.org",
     "\n\n# heading\n",
     "{{ x }} ${{ secrets.X }} $(id) `id`",
+    "[[ATTACHMENT|/etc/passwd]]",
     "\t中文 👩‍🚒 ",
 ];
 
@@ -203,6 +204,11 @@ fn check_lines(verdict: &Verdict) {
         let known = ["TAP version 14", "1..8", "# ", "ok ", "not ok ", "  "];
         assert!(known.iter().any(|known| line.starts_with(known)), "{line}");
     }
+    let junit = render(verdict, Format::Junit);
+    let junit = roxmltree::Document::parse(&junit).expect("XML");
+    for text in junit.descendants().filter_map(|node| node.text()) {
+        assert!(!text.contains("[[ATTACHMENT"), "{text}");
+    }
     for line in render(verdict, Format::Prometheus).lines() {
         let known = ["readiness_", "probe_agent_", "# HELP ", "# TYPE ", "# EOF"];
         assert!(known.iter().any(|known| line.starts_with(known)), "{line}");
@@ -230,6 +236,27 @@ fn check_summary(text: &str) {
     for line in text.lines().filter(|line| line.starts_with("| ")) {
         assert_eq!(line.matches('|').count(), 6, "{line}");
     }
+}
+
+/// Lists beside the items are bounded too, whatever they are full of.
+#[test]
+fn a_summary_of_endless_lists_is_not_too_long() {
+    let long = "|`<\u{202e}".repeat(400);
+    let mut json = serde_json::to_value(infested(vec![long])).expect("JSON");
+    for list in ["gates", "risks", "findings", "items"] {
+        let one = json[list][0].clone();
+        json[list] = vec![one; 300].into();
+    }
+    let category = json["score"]["categories"][1].clone();
+    json["score"]["categories"] = vec![category; 300].into();
+    let text = render(&verdict(json), Format::Summary);
+    check_summary(&text);
+    assert_eq!(
+        text.matches("\n- and ").count(),
+        4,
+        "each says how many more there are"
+    );
+    assert!(text.contains(" more items are left out"));
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn render_in(verdict: &Verdict, format: Format, language: Language) -> String {
         colour: false,
         width: None,
         language,
+        root: Some(std::path::Path::new("/repo")),
     };
     write(verdict, None, format, style, &mut out).expect("written to memory");
     String::from_utf8(out).expect("UTF-8")
@@ -79,6 +80,7 @@ fn a_full_disk_is_an_error_in_every_format() {
         colour: false,
         width: None,
         language: Language::En,
+        root: None,
     };
     for format in FORMATS {
         let length = render(&verdict, format).len();

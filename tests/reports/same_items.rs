@@ -90,7 +90,9 @@ fn nagios_states() {
 
 #[test]
 fn a_result_sits_at_its_row_or_at_its_line() {
-    let log = parse(&render(&verdict(frozen()), Format::Sarif));
+    let mut json = frozen();
+    json["items"][2]["source"]["file"] = "/repo/checks/a b.toml".into();
+    let log = parse(&render(&verdict(json), Format::Sarif));
     let place = |index: usize| {
         let place = &log["runs"][0]["results"][index]["locations"][0]["physicalLocation"];
         (
@@ -100,6 +102,7 @@ fn a_result_sits_at_its_row_or_at_its_line() {
     };
     assert_eq!(place(0), (json!("probes.toml"), json!(12)));
     assert_eq!(place(1), (json!("CHECKLIST.md"), json!(42)));
+    assert_eq!(place(2), (json!("checks/a%20b.toml"), json!(24)));
     let text = render(&verdict(frozen()), Format::Github);
     assert!(
         text.contains("::error file=CHECKLIST.md,line=42,title=A1.2 API is fast%3A fail::api/fast"),
