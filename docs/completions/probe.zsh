@@ -25,6 +25,7 @@ nagios\:"0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)"))' \
 '--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"\`probe.verdict/v1\`"
 table\:"For people"
 markdown\:"The checklist, written anew"
+html\:"A page\: one file, for a browser"
 intoto\:"A signed in-toto statement, with \`--sign-key\`"))' \
 '*--output=[Also write the verdict to a file. Repeatable]:FORMAT=FILE:_default' \
 '--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
@@ -113,6 +114,7 @@ nagios\:"0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)"))' \
 '--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"\`probe.verdict/v1\`"
 table\:"For people"
 markdown\:"The checklist, written anew"
+html\:"A page\: one file, for a browser"
 intoto\:"A signed in-toto statement, with \`--sign-key\`"))' \
 '*--output=[Also write the verdict to a file. Repeatable]:FORMAT=FILE:_default' \
 '--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
@@ -129,6 +131,21 @@ en\:"English"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':evidence -- A verdict, as `--format json` wrote it:_files' \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+'--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((table\:"For people"
+json\:"For programs\: \`probe.diff/v1\`"
+markdown\:"For a pull request"))' \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':old -- The earlier verdict, as `--format json` wrote it:_files' \
+':new -- The later one:_files' \
 && ret=0
 ;;
 (verify)
@@ -278,6 +295,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -336,6 +357,7 @@ _probe_commands() {
 'schema:Print a JSON Schema' \
 'init:Print a commented starter configuration for what the environment suggests' \
 'replay:Judge stored evidence again, without any connection' \
+'diff:Compare two verdicts\: exit 1 when anything got worse, vanished, or is new and not seen to be good' \
 'verify:Check a signed statement\: exit 0 only when its signature, subject, age and gate hold, 1 when one does not' \
 'checklist:Read a checklist in Markdown, or freeze who its rows are' \
 'completions:Print shell completions' \
@@ -397,6 +419,11 @@ _probe__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'probe completions commands' commands "$@"
 }
+(( $+functions[_probe__subcmd__diff_commands] )) ||
+_probe__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe diff commands' commands "$@"
+}
 (( $+functions[_probe__subcmd__explain_commands] )) ||
 _probe__subcmd__explain_commands() {
     local commands; commands=()
@@ -411,6 +438,7 @@ _probe__subcmd__help_commands() {
 'schema:Print a JSON Schema' \
 'init:Print a commented starter configuration for what the environment suggests' \
 'replay:Judge stored evidence again, without any connection' \
+'diff:Compare two verdicts\: exit 1 when anything got worse, vanished, or is new and not seen to be good' \
 'verify:Check a signed statement\: exit 0 only when its signature, subject, age and gate hold, 1 when one does not' \
 'checklist:Read a checklist in Markdown, or freeze who its rows are' \
 'completions:Print shell completions' \
@@ -446,6 +474,11 @@ _probe__subcmd__help__subcmd__checklist__subcmd__read_commands() {
 _probe__subcmd__help__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'probe help completions commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__diff_commands] )) ||
+_probe__subcmd__help__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help diff commands' commands "$@"
 }
 (( $+functions[_probe__subcmd__help__subcmd__explain_commands] )) ||
 _probe__subcmd__help__subcmd__explain_commands() {

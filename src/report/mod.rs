@@ -1,6 +1,9 @@
 //! Pure renderers of one verdict.
 
+pub mod badge;
+pub mod html;
 mod json;
+mod strip;
 mod table;
 
 use std::io::{self, Write};
@@ -20,6 +23,8 @@ pub enum Format {
     Table,
     /// The checklist, written anew.
     Markdown,
+    /// A page: one file, for a browser.
+    Html,
     /// A signed in-toto statement, with `--sign-key`.
     Intoto,
 }
@@ -49,6 +54,7 @@ pub fn write(
 ) -> io::Result<()> {
     match format {
         Format::Json => json::write(verdict, out),
+        Format::Html => html::write(verdict, style, None, out),
         Format::Table => out.write_all(table::render(verdict, style).as_bytes()),
         Format::Markdown | Format::Intoto => match document {
             Some(document) => out.write_all(document.as_bytes()),
