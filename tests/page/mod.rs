@@ -34,7 +34,7 @@ id = "api"
 kind = "tcp"
 host = "127.0.0.1"
 port = {open}
-rules.quick = {{ expr = "connect_ms < 0.0", severity = "should", why = "acceptance" }}
+rules.quick = {{ expr = "state == 'refused'", severity = "should", why = "acceptance" }}
 
 [[probe]]
 id = "database"

@@ -187,8 +187,11 @@ fn toolbar(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
         page.say("claimed ≠ derived", "声明 ≠ 推导"),
         page.say("Section", "章节"),
         page.say("all", "全部"),
-        page.say("auto,light,dark", "自动,浅色,深色"),
-        page.say("auto", "自动"),
+        page.say(
+            "Theme: auto,Theme: light,Theme: dark",
+            "主题：自动,主题：浅色,主题：深色"
+        ),
+        page.say("Theme: auto", "主题：自动"),
         page.say("Keyboard help", "键盘帮助"),
         page.say("of", "/"),
     )?;

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use super::text::{Anchor, Bdi, Cut, Esc};
 use super::{Page, is_waived, mark};
-use crate::judge::{Shares, Status};
+use crate::checklist::Language;
+use crate::judge::{Shares, Status, percent};
 use crate::plan::RiskLevel;
 use crate::verdict::{GateReport, ItemReport, Mode};
 
@@ -138,83 +139,89 @@ pub(super) fn score(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
         page.say("Score", "得分")
     )?;
     for (status, count) in counts.iter().rev() {
-        write!(out, "{} {count} ", mark(page, *status))?;
+        write!(out, "<span class=n>{} {count}</span> ", mark(page, *status))?;
     }
     let waived = verdict.items.iter().filter(|item| is_waived(item)).count();
     if waived > 0 {
         let name = page.say("waived", "豁免");
-        write!(out, "<span class=\"m waived\">{name}</span> {waived}")?;
+        write!(
+            out,
+            "<span class=n><span class=\"m waived\">{name}</span> {waived}</span>"
+        )?;
     }
     write!(
         out,
         "</p><div class=wide tabindex=0 role=region aria-labelledby=score><table><thead><tr><th scope=col>{}<th scope=col>{}\
-         <th scope=col>{}<th scope=col>{}</thead><tbody>",
+         <th scope=col>{}<th scope=col>{}<th scope=col>{}</thead><tbody>",
         page.say("Category", "类别"),
-        page.say("From … to, with the target", "区间与目标"),
+        page.say("Interval", "区间"),
         page.say("Share", "占比"),
+        page.say("Target", "目标"),
         page.say("Met", "达标"),
     )?;
-    row(
-        page,
-        page.say("all", "全部"),
-        verdict.score.shares,
-        verdict.score.target,
-        verdict.score.met,
-        &verdict.score.to_string(),
-        out,
-    )?;
-    for category in &verdict.score.categories {
-        let id = category.category.as_deref();
-        let title = category.title.as_deref().or(id);
+    let all = &verdict.score;
+    let name = page.say("all", "全部");
+    row(page, name, (all.shares, all.target, all.met), out)?;
+    for category in &all.categories {
+        let title = category.title.as_deref().or(category.category.as_deref());
         let title = title.unwrap_or(page.say("(no category)", "（无类别）"));
         let title = page.language.title(title, &category.titles);
-        row(
-            page,
-            title,
-            category.shares,
-            category.target,
-            category.met,
-            &category.to_string(),
-            out,
-        )?;
+        let reached = (category.shares, category.target, category.met);
+        row(page, title, reached, out)?;
     }
     write!(out, "</tbody></table></div>")?;
     risks(page, out)?;
     write!(out, "</section>")
 }
 
+/// What was reached, what is wanted, and whether that is met.
+type Reached = (Option<Shares>, Option<f64>, Option<bool>);
+
 fn row(
     page: Page<'_>,
     title: &str,
-    shares: Option<Shares>,
-    target: Option<f64>,
-    met: Option<bool>,
-    text: &str,
+    (shares, target, met): Reached,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     write!(out, "<tr><th scope=row>{}<td>", Bdi(Cut(title, LINE)))?;
     if let Some(shares) = shares {
-        let (low, high) = (shares.low * 100.0, (shares.high - shares.low) * 100.0);
-        write!(
-            out,
-            "<svg class=iv viewBox=\"0 0 100 10\" width=160 height=16 preserveAspectRatio=none aria-hidden=true><rect class=bg width=100 height=10 />\
-             <rect class=lo width={low:.1} height=10 /><rect class=hi x={low:.1} width={high:.1} height=10 />"
-        )?;
-        if let Some(target) = target {
-            write!(
-                out,
-                "<rect class=tg x={:.1} width=1 height=10 />",
-                target * 100.0
-            )?;
-        }
-        write!(out, "</svg>")?;
+        interval(shares, target, out)?;
     }
+    let text = match (shares, page.language) {
+        (None, _) => page.say("no applicable item", "无适用项目").to_owned(),
+        (Some(shares), Language::En) => shares.to_string(),
+        (Some(shares), Language::Zh) => format!(
+            "{}% [{}–{}]，覆盖 {}%，推导 {} + 证明 {}",
+            percent(shares.low),
+            percent(shares.low),
+            percent(shares.high),
+            percent(shares.coverage),
+            percent(shares.derived),
+            percent(shares.attested)
+        ),
+    };
+    let target = target.map_or_else(|| "–".to_owned(), |target| format!("{}%", percent(target)));
     let met = match met {
         Some(true) => page.say("yes", "是"),
         Some(false) => page.say("no", "否"),
         None => "–",
     };
-    write!(out, "<td>{}<td>{met}", Esc(text))
+    write!(out, "<td>{}<td>{target}<td>{met}", Esc(&text))
+}
+
+/// From what is known to what is possible, and where the target is.
+fn interval(shares: Shares, target: Option<f64>, out: &mut dyn Write) -> io::Result<()> {
+    let (low, high) = (shares.low * 100.0, (shares.high - shares.low) * 100.0);
+    write!(
+        out,
+        "<svg class=iv viewBox=\"0 0 100 10\" width=160 height=16 preserveAspectRatio=none aria-hidden=true><rect class=bg width=100 height=10 />\
+         <rect class=lo width={low:.1} height=10 /><rect class=hi x={low:.1} width={high:.1} height=10 />"
+    )?;
+    if let Some(target) = target {
+        let at = (target * 100.0).min(99.0);
+        write!(out, "<rect class=tg x={at:.1} width=1 height=10 />")?;
+    }
+    write!(out, "</svg>")
 }
 
 fn risks(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
