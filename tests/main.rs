@@ -26,6 +26,7 @@ mod http;
 mod kafka;
 mod loki;
 mod output;
+mod page;
 mod postgres;
 mod prometheus;
 mod redis;

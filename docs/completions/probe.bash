@@ -25,6 +25,9 @@ _probe() {
             probe,completions)
                 cmd="probe__subcmd__completions"
                 ;;
+            probe,diff)
+                cmd="probe__subcmd__diff"
+                ;;
             probe,explain)
                 cmd="probe__subcmd__explain"
                 ;;
@@ -45,6 +48,9 @@ _probe() {
                 ;;
             probe,schema)
                 cmd="probe__subcmd__schema"
+                ;;
+            probe,verify)
+                cmd="probe__subcmd__verify"
                 ;;
             probe__subcmd__checklist,help)
                 cmd="probe__subcmd__checklist__subcmd__help"
@@ -73,6 +79,9 @@ _probe() {
             probe__subcmd__help,completions)
                 cmd="probe__subcmd__help__subcmd__completions"
                 ;;
+            probe__subcmd__help,diff)
+                cmd="probe__subcmd__help__subcmd__diff"
+                ;;
             probe__subcmd__help,explain)
                 cmd="probe__subcmd__help__subcmd__explain"
                 ;;
@@ -94,6 +103,9 @@ _probe() {
             probe__subcmd__help,schema)
                 cmd="probe__subcmd__help__subcmd__schema"
                 ;;
+            probe__subcmd__help,verify)
+                cmd="probe__subcmd__help__subcmd__verify"
+                ;;
             probe__subcmd__help__subcmd__checklist,lock)
                 cmd="probe__subcmd__help__subcmd__checklist__subcmd__lock"
                 ;;
@@ -107,7 +119,7 @@ _probe() {
 
     case "${cmd}" in
         probe)
-            opts="-c -v -h -V --config --verbose --once --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --help --version check explain kinds schema init replay checklist completions man help"
+            opts="-c -v -h -V --config --verbose --once --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --sign-key --subject --help --version check explain kinds schema init replay diff verify checklist completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -138,7 +150,7 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown html intoto" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -151,6 +163,14 @@ _probe() {
                     ;;
                 --lang)
                     COMPREPLY=($(compgen -W "zh en" -- "${cur}"))
+                    return 0
+                    ;;
+                --sign-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --subject)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -330,6 +350,32 @@ _probe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        probe__subcmd__diff)
+            opts="-c -v -h --format --config --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "table json markdown" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         probe__subcmd__explain)
             opts="-c -v -h --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -353,7 +399,7 @@ _probe() {
             return 0
             ;;
         probe__subcmd__help)
-            opts="check explain kinds schema init replay checklist completions man help"
+            opts="check explain kinds schema init replay diff verify checklist completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -423,6 +469,20 @@ _probe() {
             return 0
             ;;
         probe__subcmd__help__subcmd__completions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__help__subcmd__diff)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -534,6 +594,20 @@ _probe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        probe__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         probe__subcmd__init)
             opts="-c -v -h --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -601,7 +675,7 @@ _probe() {
             return 0
             ;;
         probe__subcmd__replay)
-            opts="-c -v -h --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --config --verbose --help"
+            opts="-c -v -h --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --sign-key --subject --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -624,7 +698,7 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown html intoto" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -637,6 +711,14 @@ _probe() {
                     ;;
                 --lang)
                     COMPREPLY=($(compgen -W "zh en" -- "${cur}"))
+                    return 0
+                    ;;
+                --sign-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --subject)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -661,6 +743,44 @@ _probe() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__verify)
+            opts="-c -v -h --key --subject --max-age --gate --fail-on-warn --config --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --subject)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

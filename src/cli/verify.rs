@@ -1,5 +1,7 @@
 //! `probe verify`: whether a signed statement may be relied on.
 
+use std::fmt::Write as _;
+
 use anyhow::Context as _;
 use jiff::Timestamp;
 
@@ -25,7 +27,7 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<Exit> {
     let mut text = String::new();
     for Check { name, holds, found } in &checks {
         let word = if *holds { "ok" } else { "FAIL" };
-        text.push_str(&format!("{word:5} {name:10} {}\n", printable(found)));
+        let _ = writeln!(text, "{word:5} {name:10} {}", printable(found));
     }
     let printed = terminal::print(&text);
     Ok(if checks.iter().all(|check| check.holds) {

@@ -3,6 +3,7 @@
 mod render;
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -177,7 +178,7 @@ impl<'v> Subject<'v> {
         let blocking = gate.blocking.iter().take(SHOWN).cloned();
         let mut reason = blocking.collect::<Vec<_>>().join(", ");
         if gate.blocking.len() > SHOWN {
-            reason.push_str(&format!(" and {} more", gate.blocking.len() - SHOWN));
+            let _ = write!(reason, " and {} more", gate.blocking.len() - SHOWN);
         }
         if !reason.is_empty() {
             reason.insert_str(0, "blocked by ");

@@ -8,5 +8,6 @@ mod score;
 mod status;
 
 pub use rule::{Rule, RuleState, RuleVerdict, is_met, judge};
+pub(crate) use score::percent;
 pub use score::{Basis, Category, CategoryScore, Score, ScoreItem, Shares, Targets};
 pub use status::Status;

@@ -1,7 +1,9 @@
 //! Pure renderers of one verdict.
 
+pub mod badge;
 mod cdevents;
 mod github;
+pub mod html;
 mod json;
 mod junit;
 mod language;
@@ -9,6 +11,7 @@ mod nagios;
 mod ohdf;
 mod prometheus;
 mod sarif;
+mod strip;
 mod summary;
 mod table;
 mod tap;
@@ -53,6 +56,8 @@ pub enum Format {
     Cdevents,
     /// OASIS Heimdall data format.
     Ohdf,
+    /// A page: one file, for a browser.
+    Html,
     /// A signed in-toto statement, with `--sign-key`.
     Intoto,
 }
@@ -84,6 +89,7 @@ pub fn write(
 ) -> io::Result<()> {
     match format {
         Format::Json => json::write(verdict, out),
+        Format::Html => html::write(verdict, style, None, out),
         Format::Table => out.write_all(table::render(verdict, style).as_bytes()),
         Format::Markdown | Format::Intoto => match document {
             Some(document) => out.write_all(document.as_bytes()),

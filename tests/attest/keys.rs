@@ -50,7 +50,7 @@ fn wrong_keys(bench: &Bench) {
     bench.write("huge.pem", vec![b'\n'; 1 << 20]);
     let public = bench.read("p256.pub.pem");
     let public = String::from_utf8(public).expect("PEM");
-    bench.write("cut.pub.pem", public.replacen("A", "", 4));
+    bench.write("cut.pub.pem", public.replacen('A', "", 4));
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn a_signed_payload_of_another_kind_is_refused() {
     refused(
         TYPE,
         &changed(&|s| {
-            s["predicate"]["configuration"][0]["annotations"]["verdict"]["schema"] = "x".into()
+            s["predicate"]["configuration"][0]["annotations"]["verdict"]["schema"] = "x".into();
         }),
         "FAIL  verdict",
     );
@@ -261,7 +261,7 @@ fn age_has_bounds_on_both_sides() {
     ] {
         let wanted = Wanted {
             subjects: Vec::new(),
-            max_age: max_age.map(|age| age.unsigned_abs()),
+            max_age: max_age.map(SignedDuration::unsigned_abs),
             gate: None,
             fail_on_warn: false,
             now,

@@ -6,7 +6,7 @@ use super::{CategoryScore, Score, Shares};
 
 /// Whole per cent, rounded down: 99.9% is not 100%. The small addition takes back what binary
 /// fractions lose (0.29 × 100 is 28.999…).
-pub(super) fn percent(share: f64) -> f64 {
+pub(crate) fn percent(share: f64) -> f64 {
     (share * 100.0 + 1e-9).floor()
 }
 

@@ -6,6 +6,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use display::percent;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
