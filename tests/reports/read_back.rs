@@ -20,7 +20,12 @@ pub fn read(format: Format, text: &str) -> Option<Items> {
         Format::Cdevents => cdevents(text),
         Format::Ohdf => ohdf(&parse(text)),
         Format::Github => github(text),
-        Format::Table | Format::Markdown | Format::Nagios | Format::Summary | Format::Intoto => {
+        Format::Table
+        | Format::Markdown
+        | Format::Nagios
+        | Format::Summary
+        | Format::Html
+        | Format::Intoto => {
             return None;
         }
     })
