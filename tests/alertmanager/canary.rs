@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{OPS, assert_results, config_to, probe, reason};
-use crate::lab::{Alertmanager, Verdict, attempt, free_port};
+use crate::lab::{Alertmanager, Run, Verdict, attempt, free_port};
 
 fn params(port: u16) -> String {
     format!(
@@ -111,7 +111,7 @@ fn a_canary_is_waited_for_beside_the_timeout() {
         "[[probe]]\nid = \"a\"\nkind = \"alertmanager\"\nurl = \"{}\"\n{config}",
         server.url()
     );
-    let verdict = crate::lab::Run::with_config(&config).once();
+    let verdict = Run::with_config(&config).once();
     assert_results(&verdict, &[]);
     let took = verdict.facts("a")["canary"]["delivery_ms"]
         .as_f64()
@@ -223,4 +223,32 @@ async fn a_cancelled_canary_is_resolved_too() {
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[test]
+fn a_run_that_is_cut_resolves_its_canary_before_it_ends() {
+    let (server, port) = lab("[{receiver: oncall, match: {team: ops}, group_wait: 1m}]");
+    let config = format!(
+        "[[probe]]\nid = \"a\"\nkind = \"alertmanager\"\nurl = \"{}\"\ntimeout = \"60s\"\n{}",
+        server.url(),
+        params(port)
+    );
+    let posted = || {
+        let begun = Instant::now();
+        while server.alerts().is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nothing posted");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    for signal in ["TERM", "HUP"] {
+        let run = Run::with_config(&config).start();
+        posted();
+        run.signal(signal);
+        assert_eq!(run.verdict().code, 3);
+        assert_gone(&server);
+    }
+    let run = Run::with_config(&config).args(["--deadline", "2s"]).start();
+    posted();
+    assert_eq!(run.verdict().code, 3);
+    assert_gone(&server);
 }

@@ -30,5 +30,5 @@ pub use nginx::Nginx;
 pub use process::{Server, free_port, require};
 pub use prometheus::{NodeExporter, Prometheus, RunningPrometheus};
 pub use redis::{Redis, RedisCluster, Sentinel};
-pub use run::{Run, Verdict};
+pub use run::{Run, Started, Verdict};
 pub use scripted::{Asked, Reply, Scripted};

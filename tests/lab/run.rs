@@ -1,7 +1,7 @@
 //! Runs the real binary and reads its verdict.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -73,10 +73,50 @@ impl Run {
         self.command.output().expect("run probe")
     }
 
+    /// Starts `probe --once --format json`.
+    pub fn start(self) -> Started {
+        let mut run = self.args(["--once", "--format", "json"]);
+        let child = run
+            .command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        Started {
+            child: child.expect("start probe"),
+            _dir: run.dir,
+        }
+    }
+
     /// Runs `probe --once --format json` and checks the verdict against the published schema.
     pub fn once(self) -> Verdict {
         let output = self.args(["--once", "--format", "json"]).output();
         Verdict::read(&output)
+    }
+}
+
+/// A run that is under way.
+pub struct Started {
+    child: Child,
+    _dir: TempDir,
+}
+
+impl Started {
+    /// Sends it a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status();
+        assert!(kill.expect("run kill").success(), "it has ended already");
+    }
+
+    /// Waits until it has ended.
+    pub fn verdict(self) -> Verdict {
+        Verdict::read(&self.output())
+    }
+
+    /// The same, whatever it printed.
+    pub fn output(self) -> Output {
+        self.child.wait_with_output().expect("wait for probe")
     }
 }
 

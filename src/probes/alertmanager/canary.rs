@@ -15,7 +15,7 @@ use super::facts::CanaryFacts;
 use super::hiding::Alert;
 use super::listener::{Listener, Received};
 use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
-use crate::net::api::Api;
+use crate::net::api::{Api, ApiError, Endpoint};
 use crate::probes::Context;
 
 /// How often Alertmanager is asked what it makes of the alert.
@@ -54,15 +54,6 @@ struct Clock {
     at: Instant,
 }
 
-/// An alert that is out there. Dropping it unresolved, because the attempt was cancelled, resolves
-/// it as far as that is still possible; otherwise its end does.
-struct Out {
-    api: Arc<Api>,
-    alert: Posted,
-    clock: Clock,
-    is_resolved: bool,
-}
-
 /// Labels without the nonce, with the name.
 pub(super) fn labels(declared: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut labels = declared.clone();
@@ -99,7 +90,12 @@ fn nothing(why: UnknownWhy, detail: impl Into<String>) -> CanaryFacts {
 }
 
 /// Posts, waits, resolves.
-pub(super) async fn run(ctx: &Context, api: Arc<Api>, mut plan: Plan) -> CanaryFacts {
+pub(super) async fn run(
+    ctx: &Context,
+    api: &Api,
+    endpoint: &Arc<Endpoint>,
+    mut plan: Plan,
+) -> CanaryFacts {
     let nonce = match nonce() {
         Ok(nonce) => nonce,
         Err(failure) => return nothing(UnknownWhy::NotObserved, failure.detail()),
@@ -133,13 +129,11 @@ pub(super) async fn run(ctx: &Context, api: Arc<Api>, mut plan: Plan) -> CanaryF
     let mut facts = nothing(UnknownWhy::NotObserved, "the canary was not posted");
     let (posted_at, posted) = (ctx.now(), Instant::now());
     // From here on it may be out there, whatever the answer is.
-    let mut out = Out {
-        api,
-        alert,
-        clock,
-        is_resolved: false,
+    let standing_by = {
+        let (endpoint, alert, nonce) = (Arc::clone(endpoint), alert.clone(), nonce.clone());
+        ctx.clean_up(move |ctx| take_back(ctx, endpoint, alert, clock, nonce))
     };
-    match out.post(wait_until).await {
+    match alert.post(api, wait_until).await {
         Err(error) => {
             let unknown = error.unknown();
             facts.delivered = unknown.clone().into();
@@ -148,13 +142,15 @@ pub(super) async fn run(ctx: &Context, api: Arc<Api>, mut plan: Plan) -> CanaryF
         Ok(()) => {
             ctx.phase("post", posted.elapsed());
             facts.posted_at = Observed::Value(posted_at);
-            let arrived = watch(&out.api, &listener, &nonce, wait_until, &mut facts).await;
+            let arrived = watch(api, &listener, &nonce, wait_until, &mut facts).await;
             record(&mut facts, arrived, posted_at, &plan, posted.elapsed());
             facts.others_received = Observed::Value(listener.others());
         }
     }
     drop(listener);
-    resolve(ctx, &mut out, &nonce, &mut facts).await;
+    if resolve(ctx, api, &alert, clock, &nonce, &mut facts).await {
+        standing_by.disarm();
+    }
     facts
 }
 
@@ -224,11 +220,7 @@ async fn watch(
 }
 
 /// The alert as Alertmanager knows it, if it does.
-async fn look(
-    api: &Api,
-    nonce: &str,
-    deadline: Instant,
-) -> Result<Option<Alert>, crate::net::api::ApiError> {
+async fn look(api: &Api, nonce: &str, deadline: Instant) -> Result<Option<Alert>, ApiError> {
     let filter = format!("{NONCE_LABEL}=\"{nonce}\"");
     let query = [("filter", filter.as_str())];
     let answer = api.get::<Vec<Alert>>("api/v2/alerts", &query, deadline);
@@ -293,17 +285,43 @@ fn record(
     };
 }
 
-async fn resolve(ctx: &Context, out: &mut Out, nonce: &str, facts: &mut CanaryFacts) {
-    out.alert = out.ended();
-    match out.post(ctx.deadline()).await {
-        Err(error) => {
-            facts.resolved = error.unknown().into();
-            facts.resolved_at = error.into();
-        }
-        Ok(()) => {
-            facts.resolved_at = Observed::Value(ctx.now());
-            facts.resolved = gone(&out.api, nonce, ctx.deadline()).await;
-            out.is_resolved = true;
+/// Whether it was taken back, as far as that can be known.
+async fn resolve(
+    ctx: &Context,
+    api: &Api,
+    alert: &Posted,
+    clock: Clock,
+    nonce: &str,
+    facts: &mut CanaryFacts,
+) -> bool {
+    if let Err(error) = alert.ended(clock).post(api, ctx.deadline()).await {
+        facts.resolved = error.unknown().into();
+        facts.resolved_at = error.into();
+        return false;
+    }
+    facts.resolved_at = Observed::Value(ctx.now());
+    facts.resolved = gone(api, nonce, ctx.deadline()).await;
+    facts.resolved == Observed::Value(true)
+}
+
+/// Resolves an alert that nobody waits for any more; where that is not possible, its end does.
+async fn take_back(
+    ctx: Context,
+    endpoint: Arc<Endpoint>,
+    alert: Posted,
+    clock: Clock,
+    nonce: String,
+) {
+    /// What was in flight when the attempt was cut may arrive after the word that ends it.
+    const PAUSE: Duration = Duration::from_millis(200);
+    let Ok(api) = ctx.api(&endpoint).await else {
+        return;
+    };
+    while Instant::now() < ctx.deadline() {
+        let ended = alert.ended(clock).post(&api, ctx.deadline()).await;
+        sleep(PAUSE).await;
+        if ended.is_ok() && matches!(look(&api, &nonce, ctx.deadline()).await, Ok(None)) {
+            return;
         }
     }
 }
@@ -325,40 +343,20 @@ async fn gone(api: &Api, nonce: &str, deadline: Instant) -> Observed<bool> {
     Observed::Value(false)
 }
 
-impl Out {
+impl Posted {
     /// The same alert with an end that has passed: with one still to come the later end, which is
     /// that of the safety net, would win. It may not lie before the beginning.
-    fn ended(&self) -> Posted {
-        let now = self.clock.now();
+    fn ended(&self, clock: Clock) -> Self {
+        let now = clock.now();
         let before = now.checked_sub(SignedDuration::from_secs(1)).unwrap_or(now);
-        Posted {
-            starts_at: self.alert.starts_at.min(before),
+        Self {
+            starts_at: self.starts_at.min(before),
             ends_at: now,
-            ..self.alert.clone()
+            ..self.clone()
         }
     }
 
-    async fn post(&self, deadline: Instant) -> Result<(), crate::net::api::ApiError> {
-        self.api
-            .post_json("api/v2/alerts", &[&self.alert], deadline)
-            .await
-    }
-}
-
-impl Drop for Out {
-    fn drop(&mut self) {
-        if self.is_resolved {
-            return;
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        let (api, alert) = (Arc::clone(&self.api), self.ended());
-        runtime.spawn(async move {
-            let deadline = Instant::now() + LAST_WORD;
-            api.post_json("api/v2/alerts", &[&alert], deadline)
-                .await
-                .ok();
-        });
+    async fn post(&self, api: &Api, deadline: Instant) -> Result<(), ApiError> {
+        api.post_json("api/v2/alerts", &[self], deadline).await
     }
 }

@@ -65,7 +65,7 @@ impl ProbeKind for Alertmanager {
         self.prepared
             .nodes
             .first()
-            .map_or_else(String::new, crate::net::api::Endpoint::target)
+            .map_or_else(String::new, |node| node.target())
     }
 
     fn descriptors(&self) -> usize {
@@ -202,7 +202,7 @@ impl Alertmanager {
                     date,
                     longest_wait,
                 };
-                canary::run(ctx, api, plan).await
+                canary::run(ctx, &api, &self.prepared.nodes[0], plan).await
             }
             _ => canary::none(),
         }

@@ -1,5 +1,7 @@
 //! What the primary says of those that stream from it, and of the slots that hold WAL for them.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -164,7 +166,7 @@ const SYNC: &str = "select current_setting('synchronous_standby_names') as names
 /// Asks the primary, and every server for its slots.
 pub(super) async fn read(
     session: &Session,
-    targets: &[Target],
+    targets: &[Arc<Target>],
     sessions: &[Result<Session, Failure>],
 ) -> Replication {
     let standbys_sql = standbys_sql();
@@ -190,7 +192,7 @@ pub(super) async fn read(
 /// The slots of every server that could be asked; a server that could not is told of by its own
 /// rule.
 async fn all_slots(
-    targets: &[Target],
+    targets: &[Arc<Target>],
     sessions: &[Result<Session, Failure>],
 ) -> Observed<Vec<Slot>> {
     let asked = targets.iter().zip(sessions);

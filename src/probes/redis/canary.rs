@@ -14,6 +14,7 @@ use super::facts::{Canary, CanaryRead, CanaryWrite, Role, WriteResult};
 use super::node::Asked;
 use super::reply::{self, Problem, Reply};
 use crate::evidence::{Observed, Unknown, UnknownWhy, millis};
+use crate::probes::{CleanUp, Context};
 
 /// Everything that is written begins with this.
 const PREFIX: &str = "probe:canary:";
@@ -33,6 +34,7 @@ pub fn none() -> Canary {
 
 /// Writes on the primary, or on each one of a cluster.
 pub async fn run(
+    ctx: &Context,
     asked: &[Asked],
     members: Option<&Result<Vec<Member>, Unknown>>,
     deadline: Instant,
@@ -58,7 +60,7 @@ pub async fn run(
     };
     let all = targets
         .iter()
-        .map(|(primary, key)| one(primary, asked, key, members.is_some(), deadline));
+        .map(|(primary, key)| one(ctx, primary, asked, key, members.is_some(), deadline));
     let mut canary = Canary {
         writes: Vec::new(),
         reads: Vec::new(),
@@ -119,6 +121,7 @@ fn key_for(member: &Member, token: u64) -> Option<String> {
 type Outcome = (CanaryWrite, Vec<CanaryRead>, Option<Observed<bool>>);
 
 async fn one(
+    ctx: &Context,
     primary: &Asked,
     asked: &[Asked],
     key: &str,
@@ -129,6 +132,7 @@ async fn one(
         Ok(link) => link,
         Err(write) => return (write, Vec::new(), None),
     };
+    let standing_by = delete_when_cut(ctx, link, key);
     let mut set = cmd("SET");
     set.arg(key).arg(key).arg("PX").arg(LIFETIME_MS);
     let begun = Instant::now();
@@ -139,6 +143,9 @@ async fn one(
     if reply.is_err() {
         // Silence does not say that nothing was written.
         let silent = matches!(reply, Err(Problem::Silent));
+        if matches!(reply, Err(Problem::Refused { .. })) {
+            standing_by.disarm();
+        }
         let unsure = Observed::unknown(
             UnknownWhy::TimedOut,
             "SET: no answer, so it may have been written; it expires by itself",
@@ -154,10 +161,24 @@ async fn one(
     let mut delete = cmd("DEL");
     delete.arg(key);
     let deleted = match link.ask_one(delete, deadline).await {
-        Ok(_) => Observed::Value(true),
+        Ok(_) => {
+            standing_by.disarm();
+            Observed::Value(true)
+        }
         Err(problem) => problem.unknown("DEL").into(),
     };
     (write, reads, Some(deleted))
+}
+
+/// It expires by itself; this is for those who count keys before.
+fn delete_when_cut(ctx: &Context, link: &Link, key: &str) -> CleanUp {
+    let (link, key) = (link.clone(), key.to_owned());
+    ctx.clean_up(move |ctx| async move {
+        let mut delete = cmd("DEL");
+        delete.arg(key);
+        // Behind whatever is under way on that connection, so that it comes after the write.
+        let _ = link.ask_one(delete, ctx.deadline()).await;
+    })
 }
 
 /// Declared replicas are looked at whatever they say: one that follows another primary shows nothing.

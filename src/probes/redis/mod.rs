@@ -181,7 +181,7 @@ impl Redis {
         replication::compare(&mut nodes, self.config.cluster);
         let canary = if self.config.allow_writes {
             let members = Some(&members).filter(|_| self.config.cluster);
-            canary::run(&asked, members, steps.end).await
+            canary::run(dial.ctx(), &asked, members, steps.end).await
         } else {
             canary::none()
         };
