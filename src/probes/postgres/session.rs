@@ -14,6 +14,7 @@ use tokio_postgres::{CancelToken, Client, Error};
 
 use super::config::Target;
 use super::connect::{login, open};
+use super::pooler;
 use super::row::{Row, first, unknown};
 use super::wire::{MAX_READ_BYTES, Ready, TOO_MUCH, Wire};
 use crate::evidence::{Failure, Unknown, UnknownWhy};
@@ -158,7 +159,19 @@ impl Session {
             statement_timeout: (left / 3).max(Duration::from_millis(1)),
             sources: BTreeMap::new(),
         };
-        session.introduce().await?;
+        if let Err(failure) = session.introduce().await {
+            let is_late = Instant::now() >= login_deadline;
+            session.close().await;
+            // A pooler lets clients in that it has no connection for.
+            let full = match is_late {
+                true => pooler::full(ctx, target, deadline).await,
+                false => None,
+            };
+            return Err(match full {
+                Some(words) => Failure::target(format!("{}: {words}", failure.detail())),
+                None => failure,
+            });
+        }
         session.deadline = deadline;
         Ok(session)
     }
