@@ -252,3 +252,34 @@ fn a_run_that_is_cut_resolves_its_canary_before_it_ends() {
     assert_eq!(run.verdict().code, 3);
     assert_gone(&server);
 }
+
+#[test]
+fn the_word_that_it_is_resolved_finds_somebody() {
+    let (server, port) =
+        lab("[{receiver: oncall, match: {team: ops}, group_wait: 100ms, group_interval: 1s}]");
+    let verdict = short(&server, port);
+    assert_results(&verdict, &[]);
+    let canary = &verdict.facts("a")["canary"];
+    assert_eq!(canary["resolved_received"], true, "{canary:#}");
+    // Where it would come after the probe has gone, it is not waited for.
+    let (server, port) = lab(OPS);
+    let canary = short(&server, port).facts("a")["canary"].clone();
+    assert_eq!(canary["resolved_received"]["unknown"], "not_applicable");
+}
+
+#[test]
+fn what_kept_a_canary_away_is_said() {
+    let (server, port) = lab(OPS);
+    let id = server.silence(&json!([{"name": "team", "value": "ops", "isRegex": false}]));
+    let said = reason(&short(&server, port), "canary-delivered").to_owned();
+    assert!(said.contains(&format!("silenced by {id}")), "{said}");
+    let (server, port) = lab("[{receiver: oncall, match: {team: dev}}]");
+    let verdict = short(&server, port);
+    let said = reason(&verdict, "canary-delivered");
+    assert!(said.contains("routes the canary to default"), "{said}");
+    let canary = &verdict.facts("a")["canary"];
+    assert_eq!(canary["resolved_received"]["unknown"], "not_applicable");
+    let verdict = probe(&server.url(), "receivers = [\"gone\"]");
+    let said = reason(&verdict, "receivers-reachable");
+    assert!(said.contains("there is no receiver of that name"), "{said}");
+}
