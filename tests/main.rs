@@ -23,6 +23,7 @@ mod grafana;
 mod http;
 mod kafka;
 mod loki;
+mod memory;
 mod output;
 mod postgres;
 mod prometheus;

@@ -87,6 +87,36 @@ impl Run {
         }
     }
 
+    /// The most memory that `probe --once` holds, KiB; what it sees must be no pass.
+    pub fn peak_kib(self) -> u64 {
+        let mut run = self.args(["--once", "--format", "json"]);
+        let file =
+            |name: &str| std::fs::File::create(run.dir.path().join(name)).expect("create a file");
+        let (verdict, log) = (file("verdict.json"), file("log"));
+        let mut child = run
+            .command
+            .stdout(verdict)
+            .stderr(log)
+            .spawn()
+            .expect("start probe");
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        while child.try_wait().expect("wait").is_none() {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let now = status.lines().find_map(|line| {
+                let kib = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
+                kib.parse().ok()
+            });
+            peak = now.unwrap_or(peak);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let text = std::fs::read_to_string(run.dir.path().join("verdict.json"));
+        let verdict: Value = serde_json::from_str(&text.expect("a verdict")).expect("JSON");
+        assert_ne!(verdict["gate"]["result"], "pass");
+        assert!(peak > 0, "the peak was never read");
+        peak
+    }
+
     /// Runs `probe --once --format json` and checks the verdict against the published schema.
     pub fn once(self) -> Verdict {
         let output = self.args(["--once", "--format", "json"]).output();

@@ -60,7 +60,7 @@ fn each_fault_of_the_file_is_named() {
         server.configure("", line);
         let verdict = probe(&server, DECLARED);
         let mut expected: Vec<(&str, &str)> = rules.iter().map(|rule| (*rule, "fail")).collect();
-        if rules == &["hba-loads"] {
+        if rules == ["hba-loads"] {
             // What the server cannot read it has not loaded.
             expected.extend(OF_LINES.map(|rule| (rule, "unknown")));
         }

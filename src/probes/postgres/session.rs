@@ -163,9 +163,10 @@ impl Session {
             let is_late = Instant::now() >= login_deadline;
             session.close().await;
             // A pooler lets clients in that it has no connection for.
-            let full = match is_late {
-                true => pooler::full(ctx, target, deadline).await,
-                false => None,
+            let full = if is_late {
+                pooler::full(ctx, target, deadline).await
+            } else {
+                None
             };
             return Err(match full {
                 Some(words) => Failure::target(format!("{}: {words}", failure.detail())),

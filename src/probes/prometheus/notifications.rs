@@ -341,21 +341,18 @@ pub(super) fn facts(
 
 fn counters(own: &Result<OwnMetrics, ApiError>, url: &str) -> Observed<Counters> {
     match own {
-        Ok(own) => own.alertmanagers().map_or_else(
-            |unknown| unknown.into(),
-            |all| {
-                all.get(url).copied().map_or_else(
-                    || {
-                        Unknown {
-                            why: UnknownWhy::NotObserved,
-                            detail: "the server has no counters for it yet".to_owned(),
-                        }
-                        .into()
-                    },
-                    Observed::Value,
-                )
-            },
-        ),
+        Ok(own) => own.alertmanagers().map_or_else(Into::into, |all| {
+            all.get(url).copied().map_or_else(
+                || {
+                    Unknown {
+                        why: UnknownWhy::NotObserved,
+                        detail: "the server has no counters for it yet".to_owned(),
+                    }
+                    .into()
+                },
+                Observed::Value,
+            )
+        }),
         Err(error) => error.unknown().into(),
     }
 }

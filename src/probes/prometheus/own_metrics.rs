@@ -162,11 +162,10 @@ mod tests {
         assert_eq!(own.get("prometheus_tsdb_size_retentions_total"), None);
         let total = Counters::total(own.alertmanagers().unwrap().values());
         assert_eq!((total.sent, total.errors), (7.0, 2.0));
-        let many: String = (0..=MAX_ALERTMANAGERS)
-            .map(|n| {
-                format!("prometheus_notifications_sent_total{{alertmanager=\"http://a{n}/\"}} 1\n")
-            })
-            .collect();
+        let line =
+            |n| format!("prometheus_notifications_sent_total{{alertmanager=\"http://a{n}/\"}} 1");
+        let many: Vec<String> = (0..=MAX_ALERTMANAGERS).map(line).collect();
+        let many = many.join("\n");
         let own = parse(&format!("{text}{many}")).unwrap();
         assert!(own.alertmanagers().is_err());
         for other in [
