@@ -47,7 +47,6 @@ fn assert_bounded(
         server.url("")
     );
     let peak = Run::with_config(&config).peak_kib();
-    println!("{kind} {path}: {} MiB", peak / 1024);
     assert!(server.asked().iter().any(|asked| asked.path.contains(path)));
     assert!(peak < MOST_KIB, "{kind} {path}: {} MiB", peak / 1024);
 }
