@@ -17,6 +17,9 @@ fn recorded(asked: &Asked) -> Reply {
         "/api/health" => {
             Reply::json(&json!({"database": "ok", "version": "11.2.0", "commit": "x"}))
         }
+        "/api/user" if !has_token => {
+            Reply::new(401, r#"{"message":"Invalid username or password"}"#)
+        }
         _ if !has_token => refused(),
         "/api/search" => Reply::json(&json!([
             {"id": 1, "uid": "a", "title": "Nodes", "type": "dash-db", "folderTitle": "Ops", "folderUid": "o"},
@@ -250,6 +253,70 @@ fn on_recorded_answers_the_default_login_fails() {
     let server = sound();
     probe(&server, "check_default_login = false");
     assert!(server.asked().iter().all(|asked| asked.path != "/api/user"));
+}
+
+#[test]
+fn on_recorded_answers_a_refusal_of_all_passwords_proves_nothing() {
+    let server = || {
+        but("/api/user", |_| {
+            Reply::new(401, r#"{"message":"Unauthorized"}"#)
+        })
+    };
+    let verdict = probe(&server(), ALL);
+    assert_results(&verdict, &[("default-login-refused", "unknown")]);
+    let reason = verdict.rule("g/default-login-refused")["reason"].to_string();
+    assert!(reason.contains("auth.basic"), "{reason}");
+    // Where a password of our own is taken, that one is refused for itself.
+    let all = |asked: &Asked| match asked.path.as_str() {
+        "/api/user" => Reply::new(401, r#"{"message":"Unauthorized"}"#),
+        "/api/search" if asked.head.contains("authorization: Basic") => Reply::json(&json!([])),
+        _ => recorded(asked),
+    };
+    let server = Scripted::start(all);
+    let config = format!(
+        "[[probe]]\nid = \"g\"\nkind = \"grafana\"\nurl = \"{}\"\nauth = {{ basic = {{ username = \"viewer\", password = \"secret-of-viewer\" }} }}\n",
+        server.url("")
+    );
+    let verdict = Run::with_config(&config).once();
+    assert_eq!(
+        verdict.result("g/default-login-refused"),
+        "pass",
+        "{:#}",
+        verdict.facts("g")
+    );
+}
+
+#[test]
+fn on_recorded_answers_a_slow_one_is_one() {
+    let server = but("/api/health", |asked| {
+        recorded(asked).after(Duration::from_millis(2_500))
+    });
+    let verdict = probe(&server, "");
+    assert_eq!(verdict.probe("g")["outcome"], "observed");
+    assert_eq!(verdict.result("g/database"), "pass");
+}
+
+#[test]
+fn on_recorded_answers_null_is_nothing_and_old_rows_are_read() {
+    let server = but("/api/ds/query", |_| {
+        Reply::json(&json!({"results": {"A": {"status": 200, "frames": null}}}))
+    });
+    let verdict = probe(&server, ALL);
+    assert_eq!(verdict.facts("g")["panels"][0]["state"], "empty");
+    let server = but("/api/dashboards/uid/a", |_| {
+        Reply::json(&json!({"dashboard": {
+            "title": "old", "panels": null, "templating": {"list": null},
+            "rows": [{"title": "Row", "panels": [
+                {"id": 7, "title": "Old", "datasource": {"uid": "p"}, "targets": [{"refId": "A", "expr": "up"}]},
+                {"id": 8, "title": "Older", "datasource": "Prometheus", "targets": [{"refId": "A", "expr": "up"}]},
+            ]}],
+        }, "meta": {}}))
+    });
+    let verdict = probe(&server, ALL);
+    let panels = verdict.facts("g")["panels"].clone();
+    assert_eq!(panels[0]["title"], "Old", "{panels:#}");
+    assert_eq!(panels[0]["state"], "data");
+    assert_eq!(panels[1]["state"]["unknown"], "unsupported");
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod grafana;
 mod http;
 mod kafka;
 mod loki;
+mod memory;
 mod output;
 mod page;
 mod postgres;

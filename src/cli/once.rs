@@ -25,6 +25,7 @@ use crate::net::Dialler;
 use crate::observe::{self, Budget, Engine, Interrupt};
 use crate::params::DurationText;
 use crate::plan::Plan;
+use crate::probes::CleanUps;
 use crate::verdict::{Mode, Observation, Run, judge_probe, judge_run};
 
 pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow::Result<Exit> {
@@ -43,7 +44,14 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     check_gate(&plan, args.gate.as_deref())?;
     check_deadline(&plan, &selected, args.deadline)?;
     let deadline = args.deadline.map(|deadline| begun + deadline.0);
-    let observing = observe_all(Arc::clone(&plan), selected, args.gate.clone(), deadline);
+    let clean_ups = Arc::<CleanUps>::default();
+    let observing = observe_all(
+        Arc::clone(&plan),
+        selected,
+        args.gate.clone(),
+        deadline,
+        Arc::clone(&clean_ups),
+    );
     let (runtime, run, cut) = match start(observing) {
         Ok(started) => started,
         Err(error) => {
@@ -52,11 +60,16 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
             return Ok(Exit::Unknown);
         }
     };
+    // They run while the report is written.
+    let cleaned_up_by = Instant::now() + CleanUps::LONGEST;
     let mut verdict = judge_run(&plan, run);
     add_findings(&plan, document.as_ref(), &mut verdict);
     let map = report.exit_map(args);
     runtime.spawn(async move { end_on_signal(map).await });
     let exit = deliver(document.as_ref(), &verdict, args, report, signing.as_ref());
+    if !runtime.block_on(clean_ups.ended(cleaned_up_by)) {
+        tracing::warn!("a target did not let a clean-up end: something may be left there");
+    }
     // A blocking call that hangs must not keep the process: its probe was judged.
     runtime.shutdown_background();
     Ok(match cut {
@@ -138,10 +151,12 @@ async fn observe_all(
     selected: Vec<bool>,
     gate: Option<String>,
     deadline: Option<Instant>,
+    clean_ups: Arc<CleanUps>,
 ) -> anyhow::Result<Observed> {
     let started_at = Timestamp::now();
     let engine = Engine {
         dialler: Arc::new(Dialler::new()),
+        clean_ups,
         budget: Budget::new(observe::raise_open_files(), plan.agent.max_per_target),
     };
     let interrupt = interrupted(deadline).context("cannot listen for signals")?;
@@ -181,10 +196,11 @@ async fn observe_all(
     Ok((run, cut))
 }
 
-/// Ends with the deadline of the run, or with the first SIGINT or SIGTERM.
+/// Ends with the deadline of the run, or with the first SIGINT, SIGTERM or SIGHUP.
 fn interrupted(deadline: Option<Instant>) -> std::io::Result<impl Future<Output = Interrupt>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = hang_up()?;
     Ok(async move {
         let late = async {
             match deadline {
@@ -196,8 +212,32 @@ fn interrupted(deadline: Option<Instant>) -> std::io::Result<impl Future<Output 
             () = late => Interrupt::Deadline,
             _ = interrupt.recv() => Interrupt::Signal,
             _ = terminate.recv() => Interrupt::Signal,
+            () = &mut hang_up => Interrupt::Signal,
         }
     })
+}
+
+/// Ends with the first SIGHUP. Whoever has it ignored, as `nohup` has, means it.
+fn hang_up() -> std::io::Result<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>> {
+    if is_ignored(SignalKind::hangup()) {
+        return Ok(Box::pin(pending()));
+    }
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(Box::pin(async move {
+        hang_up.recv().await;
+    }))
+}
+
+/// Whether this process was started with that signal ignored, as the kernel tells it.
+fn is_ignored(signal: SignalKind) -> bool {
+    const MOST_BYTES: u64 = 64 * 1024;
+    let status = crate::limits::read_file(Path::new("/proc/self/status"), MOST_BYTES);
+    let mask = status.ok().and_then(|bytes| {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    });
+    mask.is_some_and(|mask| mask >> (signal.as_raw_value() - 1) & 1 == 1)
 }
 
 fn progress_bar(count: usize) -> ProgressBar {

@@ -13,7 +13,7 @@ use crate::evidence::{Envelope, Failure, Outcome, Redactor, Try, millis};
 use crate::judge::{RuleVerdict, Status};
 use crate::net::Dialler;
 use crate::plan::PlannedProbe;
-use crate::probes::{Context, Severity};
+use crate::probes::{CleanUps, Context, Severity};
 
 /// A kind that is still running this long after its deadline has a defect.
 const GRACE: Duration = Duration::from_millis(250);
@@ -23,6 +23,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// What all attempts share.
 pub(super) struct Shared {
     pub(super) dialler: Arc<Dialler>,
+    pub(super) clean_ups: Arc<CleanUps>,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
     pub(super) redactor: Arc<Redactor>,
@@ -92,7 +93,8 @@ async fn attempt(probe: &PlannedProbe, shared: &Shared) -> (Envelope, Try) {
     let begun = Instant::now();
     let late_before = shared.pulse.late();
     let deadline = begun + probe.longest_attempt();
-    let ctx = Context::new(Arc::clone(&shared.dialler), deadline);
+    let ctx = Context::new(Arc::clone(&shared.dialler), deadline)
+        .with_clean_ups(Arc::clone(&shared.clean_ups));
     let seen = timeout_at(deadline + GRACE, probe.probe.observe(&ctx)).await;
     let took = begun.elapsed();
     let starved = is_starved(shared, late_before, probe, took).await;

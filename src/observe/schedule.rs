@@ -14,6 +14,7 @@ use crate::evidence::{Envelope, Redactor, Try};
 use crate::judge::{RuleVerdict, is_met};
 use crate::net::Dialler;
 use crate::plan::Plan;
+use crate::probes::CleanUps;
 
 /// Why a run ends before its probes do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,9 @@ impl Interrupt {
 pub struct Engine {
     /// Shared by all probes.
     pub dialler: Arc<Dialler>,
+    /// What cut attempts still have to take back at their targets: to be waited for before the
+    /// process ends.
+    pub clean_ups: Arc<CleanUps>,
     /// What may run at a time.
     pub budget: Budget,
 }
@@ -122,6 +126,7 @@ where
             selected: selected.to_vec(),
             shared: Arc::new(Shared {
                 dialler: engine.dialler,
+                clean_ups: engine.clean_ups,
                 budget: engine.budget,
                 pulse: Pulse::start(),
                 redactor,

@@ -1,5 +1,6 @@
 //! What a kind gets to observe with.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::clean_up::{CleanUp, CleanUps};
 use crate::evidence::{Failure, Trail};
 use crate::net::Dialler;
 use crate::net::api::{Api, Endpoint};
@@ -28,6 +30,7 @@ pub struct Context {
     deadline: Instant,
     earlier: Arc<[Earlier]>,
     trail: Mutex<Trail>,
+    clean_ups: Arc<CleanUps>,
 }
 
 impl Context {
@@ -38,7 +41,31 @@ impl Context {
             deadline,
             earlier: Arc::default(),
             trail: Mutex::default(),
+            clean_ups: Arc::default(),
         }
+    }
+
+    /// With clean-ups that somebody waits for before the process ends.
+    #[must_use]
+    pub fn with_clean_ups(mut self, clean_ups: Arc<CleanUps>) -> Self {
+        self.clean_ups = clean_ups;
+        self
+    }
+
+    /// To be called before anything is written that must not stay: `job` takes it back when what is
+    /// returned is dropped, as it is when the attempt is cut by its timeout, the end of the run or a
+    /// signal. It gets surroundings of its own, with a deadline of its own.
+    pub fn clean_up<F>(&self, job: impl FnOnce(Self) -> F + Send + Sync + 'static) -> CleanUp
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let dialler = Arc::clone(&self.dialler);
+        // What a clean-up leaves to others is waited for too.
+        let clean_ups = Arc::clone(&self.clean_ups);
+        CleanUp::new(&self.clean_ups, move || {
+            let deadline = Instant::now() + CleanUps::LONGEST;
+            job(Self::new(dialler, deadline).with_clean_ups(clean_ups))
+        })
     }
 
     /// With what earlier runs of this probe observed, the oldest first.

@@ -1,5 +1,6 @@
 //! The probe kinds, and the one table that names them.
 
+mod clean_up;
 mod context;
 mod kind;
 
@@ -18,6 +19,7 @@ mod redis;
 mod tcp;
 mod tls;
 
+pub use clean_up::{CleanUp, CleanUps};
 pub use context::{Context, Earlier};
 pub use kind::{
     BoxFuture, BuildError, Built, BuiltinRule, Condition, Effect, InitHint, KindEntry, KindInfo,

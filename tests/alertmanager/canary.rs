@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{OPS, assert_results, config_to, probe, reason};
-use crate::lab::{Alertmanager, Verdict, attempt, free_port};
+use crate::lab::{Alertmanager, Run, Verdict, attempt, free_port};
 
 fn params(port: u16) -> String {
     format!(
@@ -111,7 +111,7 @@ fn a_canary_is_waited_for_beside_the_timeout() {
         "[[probe]]\nid = \"a\"\nkind = \"alertmanager\"\nurl = \"{}\"\n{config}",
         server.url()
     );
-    let verdict = crate::lab::Run::with_config(&config).once();
+    let verdict = Run::with_config(&config).once();
     assert_results(&verdict, &[]);
     let took = verdict.facts("a")["canary"]["delivery_ms"]
         .as_f64()
@@ -223,4 +223,63 @@ async fn a_cancelled_canary_is_resolved_too() {
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[test]
+fn a_run_that_is_cut_resolves_its_canary_before_it_ends() {
+    let (server, port) = lab("[{receiver: oncall, match: {team: ops}, group_wait: 1m}]");
+    let config = format!(
+        "[[probe]]\nid = \"a\"\nkind = \"alertmanager\"\nurl = \"{}\"\ntimeout = \"60s\"\n{}",
+        server.url(),
+        params(port)
+    );
+    let posted = || {
+        let begun = Instant::now();
+        while server.alerts().is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nothing posted");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    for signal in ["TERM", "HUP"] {
+        let run = Run::with_config(&config).start();
+        posted();
+        run.signal(signal);
+        assert_eq!(run.verdict().code, 3);
+        assert_gone(&server);
+    }
+    let run = Run::with_config(&config).args(["--deadline", "2s"]).start();
+    posted();
+    assert_eq!(run.verdict().code, 3);
+    assert_gone(&server);
+}
+
+#[test]
+fn the_word_that_it_is_resolved_finds_somebody() {
+    let (server, port) =
+        lab("[{receiver: oncall, match: {team: ops}, group_wait: 100ms, group_interval: 1s}]");
+    let verdict = short(&server, port);
+    assert_results(&verdict, &[]);
+    let canary = &verdict.facts("a")["canary"];
+    assert_eq!(canary["resolved_received"], true, "{canary:#}");
+    // Where it would come after the probe has gone, it is not waited for.
+    let (server, port) = lab(OPS);
+    let canary = short(&server, port).facts("a")["canary"].clone();
+    assert_eq!(canary["resolved_received"]["unknown"], "not_applicable");
+}
+
+#[test]
+fn what_kept_a_canary_away_is_said() {
+    let (server, port) = lab(OPS);
+    let id = server.silence(&json!([{"name": "team", "value": "ops", "isRegex": false}]));
+    let said = reason(&short(&server, port), "canary-delivered").to_owned();
+    assert!(said.contains(&format!("silenced by {id}")), "{said}");
+    let (server, port) = lab("[{receiver: oncall, match: {team: dev}}]");
+    let verdict = short(&server, port);
+    let said = reason(&verdict, "canary-delivered");
+    assert!(said.contains("routes the canary to default"), "{said}");
+    let canary = &verdict.facts("a")["canary"];
+    assert_eq!(canary["resolved_received"]["unknown"], "not_applicable");
+    let verdict = probe(&server.url(), "receivers = [\"gone\"]");
+    let said = reason(&verdict, "receivers-reachable");
+    assert!(said.contains("there is no receiver of that name"), "{said}");
 }

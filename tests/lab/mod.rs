@@ -32,5 +32,5 @@ pub use process::{Server, free_port, require};
 pub use prometheus::{NodeExporter, Prometheus, RunningPrometheus};
 pub use python::run_python;
 pub use redis::{Redis, RedisCluster, Sentinel};
-pub use run::{Run, Verdict};
+pub use run::{Run, Started, Verdict};
 pub use scripted::{Asked, Reply, Scripted};

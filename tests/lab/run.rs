@@ -1,7 +1,7 @@
 //! Runs the real binary and reads its verdict.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -73,10 +73,80 @@ impl Run {
         self.command.output().expect("run probe")
     }
 
+    /// Starts `probe --once --format json`.
+    pub fn start(self) -> Started {
+        let mut run = self.args(["--once", "--format", "json"]);
+        let child = run
+            .command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        Started {
+            child: child.expect("start probe"),
+            _dir: run.dir,
+        }
+    }
+
+    /// The most memory that `probe --once` holds, KiB; what it sees must be no pass.
+    pub fn peak_kib(self) -> u64 {
+        let mut run = self.args(["--once", "--format", "json"]);
+        let file =
+            |name: &str| std::fs::File::create(run.dir.path().join(name)).expect("create a file");
+        let (verdict, log) = (file("verdict.json"), file("log"));
+        let mut child = run
+            .command
+            .stdout(verdict)
+            .stderr(log)
+            .spawn()
+            .expect("start probe");
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        while child.try_wait().expect("wait").is_none() {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let now = status.lines().find_map(|line| {
+                let kib = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
+                kib.parse().ok()
+            });
+            peak = now.unwrap_or(peak);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let text = std::fs::read_to_string(run.dir.path().join("verdict.json"));
+        let verdict: Value = serde_json::from_str(&text.expect("a verdict")).expect("JSON");
+        assert_ne!(verdict["gate"]["result"], "pass");
+        assert!(peak > 0, "the peak was never read");
+        peak
+    }
+
     /// Runs `probe --once --format json` and checks the verdict against the published schema.
     pub fn once(self) -> Verdict {
         let output = self.args(["--once", "--format", "json"]).output();
         Verdict::read(&output)
+    }
+}
+
+/// A run that is under way.
+pub struct Started {
+    child: Child,
+    _dir: TempDir,
+}
+
+impl Started {
+    /// Sends it a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status();
+        assert!(kill.expect("run kill").success(), "it has ended already");
+    }
+
+    /// Waits until it has ended.
+    pub fn verdict(self) -> Verdict {
+        Verdict::read(&self.output())
+    }
+
+    /// The same, whatever it printed.
+    pub fn output(self) -> Output {
+        self.child.wait_with_output().expect("wait for probe")
     }
 }
 

@@ -4,6 +4,7 @@ mod archiver;
 mod audit;
 mod cluster;
 mod columns;
+mod cut;
 mod database;
 mod hba;
 mod indexes;

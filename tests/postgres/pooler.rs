@@ -84,3 +84,24 @@ fn pools_that_may_not_be_seen_are_unknown() {
     assert!(reason(&verdict, "pools").contains("stats_users"));
     assert_eq!(verdict.facts("db")["pooler"]["kind"], "pgbouncer");
 }
+
+#[test]
+fn a_pool_without_a_free_connection_says_so() {
+    let primary = Postgres::start(&Setup::default());
+    let pooler = PgBouncer::start(&primary, &["probe"], "stats_users = probe");
+    let mut holding = through(&pooler, "probe", &primary, "select pg_sleep(30)");
+    primary.wait_for(
+        "select count(*) from pg_stat_activity where wait_event = 'PgSleep'",
+        "1",
+    );
+    let verdict = super::run_with(&pooler.dsn("probe"), "", "4s").once();
+    holding.kill().ok();
+    holding.wait().ok();
+    assert_eq!(verdict.probe("db")["outcome"], "target_error");
+    let said = reason(&verdict, "servers-answer");
+    assert!(
+        said.contains("no server connection free in the pool app/probe"),
+        "{said}"
+    );
+    assert!(said.contains("1 in use"), "{said}");
+}

@@ -237,32 +237,7 @@ fn a_broken_server_fails_and_never_panics() {
 
 /// The most memory that a run held, in KiB.
 fn peak_kib(url: &str, params: &str) -> u64 {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("probes.toml"), config(url, params)).unwrap();
-    let file = |name: &str| std::fs::File::create(dir.path().join(name)).unwrap();
-    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_probe"))
-        .args(["--once", "--format", "json"])
-        .current_dir(dir.path())
-        .stdout(file("verdict.json"))
-        .stderr(file("log"))
-        .spawn()
-        .unwrap();
-    let status = format!("/proc/{}/status", run.id());
-    let mut peak = 0;
-    while run.try_wait().unwrap().is_none() {
-        let status = std::fs::read_to_string(&status).unwrap_or_default();
-        let now = status.lines().find_map(|line| {
-            let kib = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
-            kib.parse().ok()
-        });
-        peak = now.unwrap_or(peak);
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let verdict = std::fs::read_to_string(dir.path().join("verdict.json")).unwrap();
-    let verdict: Value = serde_json::from_str(&verdict).unwrap();
-    assert_ne!(verdict["gate"]["result"], "pass");
-    assert!(peak > 0, "the peak was never read");
-    peak
+    Run::with_config(&config(url, params)).peak_kib()
 }
 
 #[test]

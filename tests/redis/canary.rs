@@ -1,7 +1,7 @@
 //! The canary.
 
 use super::{assert_results, probe, reason};
-use crate::lab::Redis;
+use crate::lab::{Redis, Run};
 
 const WRITES: &str = "allow_writes = true";
 
@@ -121,4 +121,24 @@ fn a_primary_that_is_gone_is_named() {
             .is_some_and(|error| error.contains("refused")),
         "{write}"
     );
+}
+
+#[test]
+fn a_canary_that_is_cut_leaves_no_key() {
+    let primary = Redis::start("");
+    let other = Redis::start("");
+    // It is looked for at a replica that does not have it, and meanwhile it is there.
+    let stranger = Redis::replica_of(&other, "");
+    let config = format!(
+        "[[probe]]\nid = \"r\"\nkind = \"redis\"\nurl = {:?}\nreplicas = [{:?}]\n{WRITES}\ntimeout = \"20s\"\n",
+        primary.url(),
+        stranger.url()
+    );
+    for signal in ["TERM", "HUP"] {
+        let run = Run::with_config(&config).start();
+        primary.wait_for("dbsize", "1");
+        run.signal(signal);
+        assert_eq!(run.verdict().code, 3, "{signal}");
+        assert_eq!(primary.cli("dbsize").trim(), "0", "{signal}");
+    }
 }

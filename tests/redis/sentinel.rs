@@ -158,3 +158,19 @@ fn a_name_that_the_sentinels_do_not_know_is_said_in_short() {
     assert!(said.contains("no_such_master"), "{said}");
     assert!(!said.contains("config_epoch"), "{said}");
 }
+
+#[test]
+fn one_sentinel_alone_agrees_with_nobody() {
+    let primary = Redis::start("");
+    let _replica = Redis::replica_of(&primary, "");
+    let mut sentinels = Sentinel::three(&primary);
+    let all = params(&sentinels);
+    sentinels.truncate(1);
+    let verdict = probe(&primary.url(), &all);
+    assert_eq!(verdict.result("r/sentinels-agree"), "unknown");
+    sentinels.clear();
+    let verdict = probe(&primary.url(), &all);
+    for rule in ["sentinels-see-primary", "sentinels-tilt", "sentinels-agree"] {
+        assert_ne!(verdict.result(&format!("r/{rule}")), "pass", "{rule}");
+    }
+}

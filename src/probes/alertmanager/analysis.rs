@@ -42,6 +42,8 @@ pub(super) struct Output {
     pub(super) alerts_suppressed: Observed<u64>,
     /// How long the routes of the canary may wait before they notify.
     pub(super) canary_wait: Option<Duration>,
+    /// How long they may wait before they notify about the same group again.
+    pub(super) canary_interval: Option<Duration>,
 }
 
 /// Thinks.
@@ -55,7 +57,7 @@ pub(super) fn analyse(input: Input) -> Output {
     });
     let silences = capped(input.silences, MAX_SILENCES, "silences");
     let alerts = capped(input.alerts, MAX_ALERTS, "alerts");
-    let receivers = seen(&running, |running| receivers(running, input.now));
+    let receivers = running_receivers(&running, input.now);
     let declared_receivers = input
         .declared_receivers
         .iter()
@@ -73,9 +75,12 @@ pub(super) fn analyse(input: Input) -> Output {
             input.now,
         ));
     }
-    let canary_wait = match (&running, &input.canary_labels) {
-        (Observed::Value(running), Some(labels)) => longest_wait(running, labels),
-        _ => None,
+    let (canary_wait, canary_interval) = match (&running, &input.canary_labels) {
+        (Observed::Value(running), Some(labels)) => (
+            longest_wait(running, labels),
+            longest_interval(running, labels),
+        ),
+        _ => (None, None),
     };
     let suppressed = |alert: &&Alert| alert.status.state == AlertState::Suppressed;
     Output {
@@ -88,6 +93,7 @@ pub(super) fn analyse(input: Input) -> Output {
         alerts_firing: seen(&alerts, |all| count(all.iter())),
         alerts_suppressed: seen(&alerts, |all| count(all.iter().filter(suppressed))),
         canary_wait,
+        canary_interval,
     }
 }
 
@@ -119,6 +125,17 @@ struct Way {
     muted_now: Observed<bool>,
 }
 
+fn running_receivers(running: &Observed<Running>, now: Timestamp) -> Observed<Vec<Receiver>> {
+    match running {
+        Observed::Value(running) if running.receivers.len() > MAX_RECEIVERS => {
+            let detail = format!("there are more than {MAX_RECEIVERS} receivers");
+            Observed::unknown(UnknownWhy::TooLarge, detail)
+        }
+        Observed::Value(running) => Observed::Value(receivers(running, now)),
+        Observed::Unknown(unknown) => unknown.clone().into(),
+    }
+}
+
 fn receivers(running: &Running, now: Timestamp) -> Vec<Receiver> {
     let mut routes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, route) in running.tree.routes.iter().enumerate() {
@@ -128,19 +145,29 @@ fn receivers(running: &Running, now: Timestamp) -> Vec<Receiver> {
     running
         .receivers
         .iter()
-        .take(MAX_RECEIVERS)
         .map(|receiver| {
             let routes = routes.get(receiver.name.as_str()).map(Vec::as_slice);
             let way = way(running, routes.unwrap_or_default(), now, give_up);
             Receiver {
                 name: receiver.name.clone(),
                 integrations: Observed::Value(count(0..receiver.integrations)),
+                obstacle: obstacle(&way),
                 reachable: way.reachable,
                 why: way.why,
                 muted_now: way.muted_now,
             }
         })
         .collect()
+}
+
+fn obstacle(way: &Way) -> Observed<String> {
+    way.reachable.clone().map(|reachable| {
+        if reachable {
+            String::new()
+        } else {
+            way.why.clone()
+        }
+    })
 }
 
 /// The best way to a receiver by any of its routes.
@@ -242,6 +269,7 @@ fn declared_receiver(name: &str, receivers: &Observed<Vec<Receiver>>) -> Receive
                     name: name.to_owned(),
                     integrations: Observed::Value(0),
                     reachable: Observed::Value(false),
+                    obstacle: Observed::Value("there is no receiver of that name".to_owned()),
                     why: "there is no receiver of that name".to_owned(),
                     muted_now: Observed::Value(false),
                 };
@@ -253,6 +281,7 @@ fn declared_receiver(name: &str, receivers: &Observed<Vec<Receiver>>) -> Receive
         name: name.to_owned(),
         integrations: unseen.clone().into(),
         reachable: unseen.clone().into(),
+        obstacle: unseen.clone().into(),
         why: unseen.detail.clone(),
         muted_now: unseen.clone().into(),
     }
@@ -275,8 +304,10 @@ fn declared_alert(
     };
     let such = |alert: &&Alert| known.is(&alert.labels);
     let hidden = |alert: &&Alert| alert.status.state == AlertState::Suppressed;
-    let wholly = |hidden: &Hidden| hidden.wholly.clone();
-    let partly = |hidden: &Hidden| hidden.partly.clone();
+    let hidden_by = |list: &Observed<Hidden>, take: fn(&Hidden) -> Names| match list {
+        Observed::Value(hidden) => take(hidden),
+        Observed::Unknown(unknown) => unknown.clone().into(),
+    };
     let mut labels: Labels = known.labels.clone();
     labels.insert("alertname".to_owned(), known.name.to_owned());
     let (receivers, notifying) = match running {
@@ -285,10 +316,10 @@ fn declared_alert(
     };
     DeclaredAlert {
         name: known.name.to_owned(),
-        silenced_by: seen(&silenced, wholly),
-        partly_silenced_by: seen(&silenced, partly),
-        inhibited_by: seen(&inhibited, wholly),
-        partly_inhibited_by: seen(&inhibited, partly),
+        silenced_by: hidden_by(&silenced, Hidden::wholly),
+        partly_silenced_by: hidden_by(&silenced, Hidden::partly),
+        inhibited_by: hidden_by(&inhibited, Hidden::wholly),
+        partly_inhibited_by: hidden_by(&inhibited, Hidden::partly),
         firing: seen(alerts, |all| count(all.iter().filter(such))),
         suppressed: seen(alerts, |all| count(all.iter().filter(such).filter(hidden))),
         receivers,
@@ -322,14 +353,23 @@ fn routed(running: &Running, labels: &Labels, now: Timestamp) -> (Names, Names) 
         match when(running, at, now) {
             _ if drops => {}
             Some(Notifies::Now) => notifying.push(receiver),
-            Some(_) => {}
-            None => {
+            Some(Notifies::Later | Notifies::Never) => {}
+            Some(Notifies::Undecided) | None => {
                 let notifying = undecided("the time intervals that a route names");
                 return (Observed::Value(receivers), notifying);
             }
         }
     }
     (Observed::Value(receivers), Observed::Value(notifying))
+}
+
+/// What is said of an alert that has ended comes with the next notification about its group.
+fn longest_interval(running: &Running, labels: &Labels) -> Option<Duration> {
+    let routes = running.tree.deliver(labels)?;
+    let intervals = routes
+        .iter()
+        .map(|at| running.tree.routes[*at].group_interval);
+    intervals.max()
 }
 
 /// A group of its own is notified after the group wait; one that an earlier canary may have left

@@ -15,7 +15,7 @@ use super::facts::CanaryFacts;
 use super::hiding::Alert;
 use super::listener::{Listener, Received};
 use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
-use crate::net::api::Api;
+use crate::net::api::{Api, ApiError, Endpoint, short};
 use crate::probes::Context;
 
 /// How often Alertmanager is asked what it makes of the alert.
@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub(super) date: Option<(Timestamp, Instant)>,
     /// How long its routes may wait before they notify, where that is known.
     pub(super) longest_wait: Option<Duration>,
+    /// How long they may wait before they notify about the same group again.
+    pub(super) group_interval: Option<Duration>,
 }
 
 /// An alert as it is posted.
@@ -52,15 +54,6 @@ struct Posted {
 struct Clock {
     told: Timestamp,
     at: Instant,
-}
-
-/// An alert that is out there. Dropping it unresolved, because the attempt was cancelled, resolves
-/// it as far as that is still possible; otherwise its end does.
-struct Out {
-    api: Arc<Api>,
-    alert: Posted,
-    clock: Clock,
-    is_resolved: bool,
 }
 
 /// Labels without the nonce, with the name.
@@ -84,6 +77,7 @@ fn nothing(why: UnknownWhy, detail: impl Into<String>) -> CanaryFacts {
     };
     CanaryFacts {
         delivered: unknown.clone().into(),
+        obstacle: unknown.clone().into(),
         posted_at: unknown.clone().into(),
         received_at: unknown.clone().into(),
         delivery_ms: unknown.clone().into(),
@@ -94,12 +88,18 @@ fn nothing(why: UnknownWhy, detail: impl Into<String>) -> CanaryFacts {
         receivers: unknown.clone().into(),
         resolved: unknown.clone().into(),
         resolved_at: unknown.clone().into(),
+        resolved_received: unknown.clone().into(),
         others_received: unknown.into(),
     }
 }
 
 /// Posts, waits, resolves.
-pub(super) async fn run(ctx: &Context, api: Arc<Api>, mut plan: Plan) -> CanaryFacts {
+pub(super) async fn run(
+    ctx: &Context,
+    api: &Api,
+    endpoint: &Arc<Endpoint>,
+    mut plan: Plan,
+) -> CanaryFacts {
     let nonce = match nonce() {
         Ok(nonce) => nonce,
         Err(failure) => return nothing(UnknownWhy::NotObserved, failure.detail()),
@@ -130,31 +130,48 @@ pub(super) async fn run(ctx: &Context, api: Arc<Api>, mut plan: Plan) -> CanaryF
         starts_at: now,
         ends_at: now.checked_add(net).unwrap_or(now),
     };
-    let mut facts = nothing(UnknownWhy::NotObserved, "the canary was not posted");
+    let not_listed = "Alertmanager did not list the canary while it was waited for";
+    let mut facts = nothing(UnknownWhy::NotObserved, not_listed);
+    let mut said_until = None;
     let (posted_at, posted) = (ctx.now(), Instant::now());
     // From here on it may be out there, whatever the answer is.
-    let mut out = Out {
-        api,
-        alert,
-        clock,
-        is_resolved: false,
+    let standing_by = {
+        let (endpoint, alert, nonce) = (Arc::clone(endpoint), alert.clone(), nonce.clone());
+        ctx.clean_up(move |ctx| take_back(ctx, endpoint, alert, clock, nonce))
     };
-    match out.post(wait_until).await {
+    match alert.post(api, wait_until).await {
         Err(error) => {
-            let unknown = error.unknown();
-            facts.delivered = unknown.clone().into();
-            facts.posted_at = unknown.into();
+            let Unknown { why, detail } = error.unknown();
+            let detail = format!("the canary could not be posted: {detail}");
+            facts = nothing(why, detail);
         }
         Ok(()) => {
             ctx.phase("post", posted.elapsed());
             facts.posted_at = Observed::Value(posted_at);
-            let arrived = watch(&out.api, &listener, &nonce, wait_until, &mut facts).await;
+            let arrived = watch(api, &listener, &nonce, wait_until, &mut facts).await;
+            if arrived.is_some() {
+                said_until = plan.said_until(ctx.deadline());
+            }
             record(&mut facts, arrived, posted_at, &plan, posted.elapsed());
             facts.others_received = Observed::Value(listener.others());
         }
     }
-    drop(listener);
-    resolve(ctx, &mut out, &nonce, &mut facts).await;
+    // Who notifies that it is resolved is to find somebody here.
+    let said = async {
+        match said_until {
+            Some(until) => timeout_at(until, listener.wait_resolved()).await.is_ok(),
+            None => false,
+        }
+    };
+    facts.resolved_received = not_said(&facts.delivered, said_until);
+    let (is_gone, is_said) =
+        tokio::join!(resolve(ctx, api, &alert, clock, &nonce, &mut facts), said);
+    if is_said {
+        facts.resolved_received = Observed::Value(true);
+    }
+    if is_gone {
+        standing_by.disarm();
+    }
     facts
 }
 
@@ -180,7 +197,36 @@ fn nonce() -> Result<String, Failure> {
     }))
 }
 
+/// Why the word that it is resolved did not come.
+fn not_said(delivered: &Observed<bool>, said_until: Option<Instant>) -> Observed<bool> {
+    let (why, detail) = if *delivered != Observed::Value(true) {
+        let detail = "nothing was notified, so there is nothing to take back";
+        (UnknownWhy::NotApplicable, detail)
+    } else if said_until.is_none() {
+        let detail =
+            "it comes after the route's group_interval, which is longer than this probe waits";
+        (UnknownWhy::NotApplicable, detail)
+    } else {
+        let detail =
+            "no such notification arrived in time: the receiver may have send_resolved off";
+        (UnknownWhy::TimedOut, detail)
+    };
+    Observed::unknown(why, detail)
+}
+
 impl Plan {
+    /// How long to listen for the word that it is resolved; `None` where it cannot come in time.
+    fn said_until(&self, deadline: Instant) -> Option<Instant> {
+        /// Where nobody knows how long it takes.
+        const A_LITTLE: Duration = Duration::from_secs(1);
+        const REST: Duration = Duration::from_millis(200);
+        let until = match self.group_interval {
+            Some(interval) => Instant::now().checked_add(interval)? + MARGIN,
+            None => Instant::now() + A_LITTLE,
+        };
+        (until <= deadline - REST).then_some(until)
+    }
+
     fn clock(&self, ctx: &Context) -> Clock {
         let (told, at) = self.date.unwrap_or_else(|| (ctx.now(), Instant::now()));
         Clock { told, at }
@@ -224,11 +270,7 @@ async fn watch(
 }
 
 /// The alert as Alertmanager knows it, if it does.
-async fn look(
-    api: &Api,
-    nonce: &str,
-    deadline: Instant,
-) -> Result<Option<Alert>, crate::net::api::ApiError> {
+async fn look(api: &Api, nonce: &str, deadline: Instant) -> Result<Option<Alert>, ApiError> {
     let filter = format!("{NONCE_LABEL}=\"{nonce}\"");
     let query = [("filter", filter.as_str())];
     let answer = api.get::<Vec<Alert>>("api/v2/alerts", &query, deadline);
@@ -259,6 +301,7 @@ fn record(
     if let Some(received) = arrived {
         let took = received.at.duration_since(posted_at);
         facts.delivered = Observed::Value(true);
+        facts.obstacle = Observed::Value(String::new());
         facts.received_at = Observed::Value(received.at);
         facts.delivery_ms = Observed::Value(took.as_secs_f64() * 1000.0);
         facts.received_from = Observed::Value(received.receiver);
@@ -276,9 +319,12 @@ fn record(
     let is_over = plan
         .longest_wait
         .is_some_and(|wait| waited >= wait + MARGIN);
-    facts.delivered = if is_hidden || is_over {
-        Observed::Value(false)
-    } else {
+    if is_hidden || is_over {
+        facts.delivered = Observed::Value(false);
+        facts.obstacle = Observed::Value(in_the_way(facts, waited));
+        return;
+    }
+    let might = {
         let waited = waited.as_secs_f64();
         let detail = match plan.longest_wait {
             Some(wait) => format!(
@@ -289,21 +335,75 @@ fn record(
                 "no notification arrived within {waited:.1} s, and how long its route waits is unknown"
             ),
         };
-        Observed::unknown(UnknownWhy::TimedOut, detail)
+        Unknown {
+            why: UnknownWhy::TimedOut,
+            detail,
+        }
     };
+    facts.delivered = might.clone().into();
+    facts.obstacle = might.into();
 }
 
-async fn resolve(ctx: &Context, out: &mut Out, nonce: &str, facts: &mut CanaryFacts) {
-    out.alert = out.ended();
-    match out.post(ctx.deadline()).await {
-        Err(error) => {
-            facts.resolved = error.unknown().into();
-            facts.resolved_at = error.into();
-        }
-        Ok(()) => {
-            facts.resolved_at = Observed::Value(ctx.now());
-            facts.resolved = gone(&out.api, nonce, ctx.deadline()).await;
-            out.is_resolved = true;
+/// What Alertmanager says that became of an alert nobody was told about.
+fn in_the_way(facts: &CanaryFacts, waited: Duration) -> String {
+    let named = |ids: &Observed<Vec<String>>| {
+        let ids = ids.value().filter(|ids| !ids.is_empty());
+        ids.map(|ids| short(&ids.join(", "), 200))
+    };
+    if let Some(ids) = named(&facts.silenced_by) {
+        return format!("silenced by {ids}");
+    }
+    if let Some(ids) = named(&facts.inhibited_by) {
+        return format!("inhibited by the alert {ids}");
+    }
+    let waited = waited.as_secs_f64();
+    match named(&facts.receivers) {
+        Some(receivers) => format!(
+            "no notification arrived at the listener within {waited:.1} s; Alertmanager routes the canary to {receivers}"
+        ),
+        None => format!(
+            "no notification arrived at the listener within {waited:.1} s, and Alertmanager did not list the canary"
+        ),
+    }
+}
+
+/// Whether it was taken back, as far as that can be known.
+async fn resolve(
+    ctx: &Context,
+    api: &Api,
+    alert: &Posted,
+    clock: Clock,
+    nonce: &str,
+    facts: &mut CanaryFacts,
+) -> bool {
+    if let Err(error) = alert.ended(clock).post(api, ctx.deadline()).await {
+        facts.resolved = error.unknown().into();
+        facts.resolved_at = error.into();
+        return false;
+    }
+    facts.resolved_at = Observed::Value(ctx.now());
+    facts.resolved = gone(api, nonce, ctx.deadline()).await;
+    facts.resolved == Observed::Value(true)
+}
+
+/// Resolves an alert that nobody waits for any more; where that is not possible, its end does.
+async fn take_back(
+    ctx: Context,
+    endpoint: Arc<Endpoint>,
+    alert: Posted,
+    clock: Clock,
+    nonce: String,
+) {
+    /// What was in flight when the attempt was cut may arrive after the word that ends it.
+    const PAUSE: Duration = Duration::from_millis(200);
+    let Ok(api) = ctx.api(&endpoint).await else {
+        return;
+    };
+    while Instant::now() < ctx.deadline() {
+        let ended = alert.ended(clock).post(&api, ctx.deadline()).await;
+        sleep(PAUSE).await;
+        if ended.is_ok() && matches!(look(&api, &nonce, ctx.deadline()).await, Ok(None)) {
+            return;
         }
     }
 }
@@ -325,40 +425,20 @@ async fn gone(api: &Api, nonce: &str, deadline: Instant) -> Observed<bool> {
     Observed::Value(false)
 }
 
-impl Out {
+impl Posted {
     /// The same alert with an end that has passed: with one still to come the later end, which is
     /// that of the safety net, would win. It may not lie before the beginning.
-    fn ended(&self) -> Posted {
-        let now = self.clock.now();
+    fn ended(&self, clock: Clock) -> Self {
+        let now = clock.now();
         let before = now.checked_sub(SignedDuration::from_secs(1)).unwrap_or(now);
-        Posted {
-            starts_at: self.alert.starts_at.min(before),
+        Self {
+            starts_at: self.starts_at.min(before),
             ends_at: now,
-            ..self.alert.clone()
+            ..self.clone()
         }
     }
 
-    async fn post(&self, deadline: Instant) -> Result<(), crate::net::api::ApiError> {
-        self.api
-            .post_json("api/v2/alerts", &[&self.alert], deadline)
-            .await
-    }
-}
-
-impl Drop for Out {
-    fn drop(&mut self) {
-        if self.is_resolved {
-            return;
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        let (api, alert) = (Arc::clone(&self.api), self.ended());
-        runtime.spawn(async move {
-            let deadline = Instant::now() + LAST_WORD;
-            api.post_json("api/v2/alerts", &[&alert], deadline)
-                .await
-                .ok();
-        });
+    async fn post(&self, api: &Api, deadline: Instant) -> Result<(), ApiError> {
+        api.post_json("api/v2/alerts", &[self], deadline).await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -62,7 +63,7 @@ pub struct Canary {
 /// What is prepared once.
 pub(super) struct Prepared {
     /// The first is `url`.
-    pub(super) nodes: Vec<Endpoint>,
+    pub(super) nodes: Vec<Arc<Endpoint>>,
     pub(super) listen: Option<SocketAddr>,
 }
 
@@ -87,7 +88,7 @@ impl Config {
                 max_body_bytes: self.max_body_bytes,
             });
             match endpoint {
-                Ok(endpoint) => nodes.push(endpoint),
+                Ok(endpoint) => nodes.push(Arc::new(endpoint)),
                 Err(bad) if at == 0 => problems.extend(bad.into_iter().map(ParamError::from)),
                 // What is wrong with the shared parameters was said once.
                 Err(bad) => problems.extend(

@@ -68,6 +68,8 @@ pub struct Receiver {
     /// Whether an alert can reach it by some route, at this time of day or another within eight
     /// days; unknown where the patterns of routes do not allow to tell.
     pub reachable: Observed<bool>,
+    /// What keeps all alerts from it; empty where one can reach it.
+    pub obstacle: Observed<String>,
     /// How: the labels of an alert that reaches it, or which route takes all that it could get.
     pub why: String,
     /// Whether time intervals mute every such route at this moment; false where none is reached.
@@ -115,6 +117,9 @@ pub struct CanaryFacts {
     /// Whether its notification arrived at this probe. False where it cannot: it is silenced or
     /// inhibited, or the group wait is over. Unknown where it might still arrive.
     pub delivered: Observed<bool>,
+    /// What kept the notification from arriving: the silences or alerts that hide it, the receivers that it went to
+    /// instead, or the wait that is over; empty where it arrived.
+    pub obstacle: Observed<String>,
     /// When it was posted, by the clock of this host.
     pub posted_at: Observed<Timestamp>,
     /// When its notification arrived, by the clock of this host.
@@ -136,6 +141,9 @@ pub struct CanaryFacts {
     pub resolved: Observed<bool>,
     /// When that was accepted, by the clock of this host.
     pub resolved_at: Observed<Timestamp>,
+    /// Whether the notification that it is resolved arrived too. It is waited for only where the route's
+    /// `group_interval` lets it come in time; otherwise Alertmanager finds nobody listening, and logs that.
+    pub resolved_received: Observed<bool>,
     /// Notifications about other alerts, and other requests, that arrived meanwhile: they do not count.
     pub others_received: Observed<u64>,
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::facts::AlertState;
-use super::matcher::{Matcher, all, match_values, show};
+use super::matcher::{Matcher, all, is_undecided, match_values, show};
 use super::pattern::Patterns;
 use super::running::Inhibition;
+use crate::evidence::{Observed, UnknownWhy};
 use crate::net::api::Labels;
 
 /// More alerts than this are not held against inhibitions.
@@ -100,13 +101,39 @@ pub(super) struct Known<'k> {
 pub(super) struct Hidden {
     pub(super) wholly: Vec<String>,
     pub(super) partly: Vec<String>,
+    /// One of which it cannot be told.
+    pub(super) undecided: Option<String>,
 }
 
 impl Hidden {
-    fn add(&mut self, hides: Option<bool>, name: impl FnOnce() -> String) {
+    /// What hides all such alerts; unknown where nothing is known to and something may.
+    pub(super) fn wholly(&self) -> Observed<Vec<String>> {
+        self.told(&self.wholly)
+    }
+
+    /// The same of what hides some.
+    pub(super) fn partly(&self) -> Observed<Vec<String>> {
+        self.told(&self.partly)
+    }
+
+    fn told(&self, list: &[String]) -> Observed<Vec<String>> {
+        match &self.undecided {
+            Some(name) if list.is_empty() => Observed::unknown(
+                UnknownWhy::Unsupported,
+                format!("whether {name} hides it cannot be told from its patterns"),
+            ),
+            _ => Observed::Value(list.to_vec()),
+        }
+    }
+
+    fn add(&mut self, hides: Option<bool>, is_undecided: bool, name: impl FnOnce() -> String) {
         let list = match hides {
             Some(false) => return,
             Some(true) => &mut self.wholly,
+            None if is_undecided => {
+                self.undecided.get_or_insert_with(name);
+                return;
+            }
             None => &mut self.partly,
         };
         if list.len() < MAX_NAMED {
@@ -137,9 +164,9 @@ impl<'k> Known<'k> {
     pub(super) fn silenced(&self, silences: &[Silence], patterns: &mut Patterns) -> Hidden {
         let mut hidden = Hidden::default();
         for silence in silences.iter().filter(|silence| silence.is_active()) {
-            hidden.add(self.matches(&silence.matchers(patterns)), || {
-                silence.id.clone()
-            });
+            let matchers = silence.matchers(patterns);
+            let is_undecided = is_undecided(&matchers, |label| self.value(label));
+            hidden.add(self.matches(&matchers), is_undecided, || silence.id.clone());
         }
         hidden
     }
@@ -153,9 +180,14 @@ impl<'k> Known<'k> {
                 continue;
             }
             let is_source = self.matches(&rule.source);
+            let by_target = is_undecided(&rule.target, |label| self.value(label));
             for alert in alerts {
+                let is_undecided = by_target
+                    || is_undecided(&rule.source, |label| {
+                        Some(alert.labels.get(label).unwrap_or_default())
+                    });
                 let by_this = [is_target, self.inhibited_by(rule, is_source, &alert.labels)];
-                hidden.add(all(by_this.into_iter()), || {
+                hidden.add(all(by_this.into_iter()), is_undecided, || {
                     let name = alert
                         .labels
                         .get("alertname")
@@ -228,6 +260,19 @@ mod tests {
         let hidden = known.silenced(&silences, &mut Patterns::default());
         assert_eq!(hidden.wholly, ["all", "any"]);
         assert_eq!(hidden.partly, ["some"]);
+    }
+
+    #[test]
+    fn a_silence_whose_pattern_is_not_understood_is_unknown() {
+        let labels = BTreeMap::new();
+        let known = Known {
+            name: "Down",
+            labels: &labels,
+        };
+        let odd = silence("odd", "active", "alertname", "[a&&b]", true);
+        let hidden = known.silenced(&[odd], &mut Patterns::default());
+        assert!(hidden.wholly().value().is_none(), "{hidden:?}");
+        assert!(hidden.partly().value().is_none(), "{hidden:?}");
     }
 
     #[test]

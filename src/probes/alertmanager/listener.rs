@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +47,7 @@ struct Inbox {
     nonce: String,
     now: fn() -> Timestamp,
     received: Mutex<Option<Received>>,
+    is_resolved: AtomicBool,
     arrived: Notify,
     others: AtomicU64,
 }
@@ -78,6 +79,7 @@ impl Listener {
             nonce: nonce.to_owned(),
             now,
             received: Mutex::default(),
+            is_resolved: AtomicBool::new(false),
             arrived: Notify::new(),
             others: AtomicU64::new(0),
         };
@@ -89,9 +91,19 @@ impl Listener {
 
     /// Serves until the notification has arrived. Dropping it ends all connections.
     pub(super) async fn wait(&self) -> Received {
+        self.serve(Inbox::received).await
+    }
+
+    /// The same until the one has arrived that says it is resolved.
+    pub(super) async fn wait_resolved(&self) {
+        self.serve(|inbox| inbox.is_resolved.load(Ordering::Acquire).then_some(()))
+            .await;
+    }
+
+    async fn serve<T>(&self, arrived: impl Fn(&Inbox) -> Option<T>) -> T {
         let mut connections = JoinSet::new();
         loop {
-            if let Some(received) = self.inbox.received() {
+            if let Some(received) = arrived(&self.inbox) {
                 // Its sender gets its answer.
                 let answered = async { while connections.join_next().await.is_some() {} };
                 timeout(Duration::from_millis(100), answered).await.ok();
@@ -128,11 +140,18 @@ impl Inbox {
             self.others.fetch_add(1, Ordering::AcqRel);
             return;
         };
-        let is_ours = |alert: &Alert| {
-            alert.status == "firing" && alert.labels.get(NONCE_LABEL) == Some(&self.nonce)
-        };
-        if !notification.alerts.iter().any(is_ours) {
+        let mut ours = notification
+            .alerts
+            .iter()
+            .filter(|alert| alert.labels.get(NONCE_LABEL) == Some(&self.nonce))
+            .peekable();
+        if ours.peek().is_none() {
             self.others.fetch_add(1, Ordering::AcqRel);
+            return;
+        }
+        if ours.all(|alert| alert.status != "firing") {
+            self.is_resolved.store(true, Ordering::Release);
+            self.arrived.notify_one();
             return;
         }
         let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);

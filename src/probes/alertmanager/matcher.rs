@@ -98,6 +98,17 @@ pub(super) fn match_values<'v>(
     }))
 }
 
+/// Whether a value that is known cannot be held against a matcher: not for want of a label, but of an
+/// understanding of its pattern.
+pub(super) fn is_undecided<'v>(
+    matchers: &[Matcher],
+    value: impl Fn(&str) -> Option<&'v str>,
+) -> bool {
+    matchers
+        .iter()
+        .any(|matcher| value(&matcher.label).is_some_and(|value| matcher.accepts(value).is_none()))
+}
+
 /// The three-valued conjunction.
 pub(super) fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut known = Some(true);

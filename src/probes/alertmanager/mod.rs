@@ -65,7 +65,7 @@ impl ProbeKind for Alertmanager {
         self.prepared
             .nodes
             .first()
-            .map_or_else(String::new, crate::net::api::Endpoint::target)
+            .map_or_else(String::new, |node| node.target())
     }
 
     fn descriptors(&self) -> usize {
@@ -96,9 +96,12 @@ impl ProbeKind for Alertmanager {
 
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {
         let deadline = self.read_until(ctx);
+        // An answer that is slow is one, as long as the timeout is not over.
+        let own = ctx.remaining().saturating_sub(self.extra_time());
+        let answer_by = Instant::now() + own.mul_f64(0.9);
         let first = self.open(ctx, 0).await?;
         let (first_read, others, silences, alerts) = tokio::join!(
-            node::read(&first, self.url(0), deadline),
+            node::read(&first, self.url(0), answer_by, deadline),
             self.read_peers(ctx, deadline),
             first.get::<Vec<Silence>>("api/v2/silences", &[], deadline),
             first.get::<Vec<Alert>>("api/v2/alerts", &[], deadline),
@@ -116,7 +119,8 @@ impl ProbeKind for Alertmanager {
         };
         let mut nodes = vec![node];
         nodes.extend(others.into_iter().map(|read| read.node));
-        let canary = self.canary(ctx, first, date, thought.canary_wait).await;
+        let waits = (thought.canary_wait, thought.canary_interval);
+        let canary = self.canary(ctx, first, date, waits).await;
         Ok(Facts {
             config_hashes: node::distinct_hashes(&nodes),
             nodes,
@@ -173,8 +177,15 @@ impl Alertmanager {
     async fn read_peers(&self, ctx: &Context, deadline: Instant) -> Vec<Read> {
         let peers = 1..self.prepared.nodes.len();
         join_all(peers.map(|at| async move {
-            let read =
-                async { node::read(&*self.open(ctx, at).await?, self.url(at), deadline).await };
+            let read = async {
+                node::read(
+                    &*self.open(ctx, at).await?,
+                    self.url(at),
+                    deadline,
+                    deadline,
+                )
+                .await
+            };
             read.await
                 .unwrap_or_else(|failure| node::unseen(self.url(at), &failure))
         }))
@@ -191,7 +202,7 @@ impl Alertmanager {
         ctx: &Context,
         api: Arc<Api>,
         date: Option<(Timestamp, Instant)>,
-        longest_wait: Option<Duration>,
+        (longest_wait, group_interval): (Option<Duration>, Option<Duration>),
     ) -> CanaryFacts {
         let labels = self.canary_labels().filter(|_| self.config.has_canary());
         match (labels, self.prepared.listen) {
@@ -201,8 +212,9 @@ impl Alertmanager {
                     listen,
                     date,
                     longest_wait,
+                    group_interval,
                 };
-                canary::run(ctx, api, plan).await
+                canary::run(ctx, &api, &self.prepared.nodes[0], plan).await
             }
             _ => canary::none(),
         }

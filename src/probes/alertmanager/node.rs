@@ -49,14 +49,19 @@ pub(super) struct Read {
     pub(super) date: Option<(Timestamp, Instant)>,
 }
 
-/// Asks a member for everything about itself.
+/// Asks a member for everything about itself: whether it is one by `answer_by`, the rest by `deadline`.
 ///
 /// # Errors
 /// When nothing was seen: nothing answers, we are refused, or it is no Alertmanager.
-pub(super) async fn read(api: &Api, url: String, deadline: Instant) -> Result<Read, Failure> {
+pub(super) async fn read(
+    api: &Api,
+    url: String,
+    answer_by: Instant,
+    deadline: Instant,
+) -> Result<Read, Failure> {
     let (ready, status, metrics) = tokio::join!(
-        api.get_text("-/ready", &[], deadline),
-        api.get::<Status>("api/v2/status", &[], deadline),
+        api.get_text("-/ready", &[], answer_by),
+        api.get::<Status>("api/v2/status", &[], answer_by),
         api.get_text("metrics", &[], deadline),
     );
     let ready = is_ready(ready);

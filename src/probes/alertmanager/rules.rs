@@ -112,14 +112,14 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
     rule(
         "no-orphan-receivers",
         Severity::Should,
-        "!receivers.exists(r, !r.reachable)",
+        "!receivers.exists(r, r.obstacle != '')",
         "somebody defined a receiver to be notified, and no route leads there",
         "Alertmanager: the first route that matches takes an alert, unless it continues",
     ),
     for_receivers(rule(
         "receivers-reachable",
         Severity::Must,
-        "declared_receivers.all(r, r.reachable)",
+        "declared_receivers.all(r, r.obstacle == '' && r.reachable)",
         "a receiver that no route reaches is never notified",
         "the declaration",
     )),
@@ -175,7 +175,7 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
     for_canary(rule(
         "canary-delivered",
         Severity::Must,
-        "canary.delivered",
+        "canary.obstacle == '' && canary.delivered",
         "only an alert that arrives proves that alerts arrive",
         "the declaration",
     )),

@@ -52,6 +52,11 @@ pub(super) struct Endpoints {
 }
 
 impl Config {
+    /// Whether its own credentials are a password.
+    pub(super) fn logs_in_with_basic(&self) -> bool {
+        self.auth.as_ref().is_some_and(|auth| auth.basic.is_some())
+    }
+
     pub(super) fn prepare(&self) -> Result<Endpoints, Vec<ParamError>> {
         let mut problems = Vec::new();
         for (param, names) in [

@@ -38,8 +38,9 @@ pub struct Facts {
     /// Whether the API answers without credentials. False only where it refuses and, in this very
     /// run, answered the same question with credentials.
     pub anonymous_access: Observed<bool>,
-    /// Whether `admin` can log in with the password `admin`. False only where that is refused and,
-    /// in this very run, other credentials were accepted.
+    /// Whether `admin` can log in with the password `admin`. False only where the password is refused, by name or
+    /// because others are taken in the same way, and, in this very run, other credentials were accepted. A refusal
+    /// that may be one of all passwords, as where the API takes none and only the login form does, is unknown.
     pub default_login_accepted: Observed<bool>,
     /// When that was tried.
     pub default_login_checked_at: Observed<Timestamp>,

@@ -226,13 +226,25 @@ pub(super) async fn anonymous(
     accepted(asked, control)
 }
 
-/// Whether `admin` is logged in.
+/// Whether `admin` is logged in. Where the API takes no passwords at all, it refuses this one too, while the
+/// login form may take it: only a refusal of the password itself counts, or one where `takes_basic`.
 pub(super) async fn default_login(
     api: &Api,
     control: &Result<(), ApiError>,
+    takes_basic: bool,
     deadline: Instant,
 ) -> Observed<bool> {
+    const BY_NAME: &str = "invalid username or password";
     let asked = api.get::<LoggedIn>("api/user", &[], deadline).await;
+    if let (Err(ApiError::Denied(detail)), Ok(())) = (&asked, control)
+        && !takes_basic
+        && !detail.to_ascii_lowercase().contains(BY_NAME)
+    {
+        let detail = format!(
+            "{detail}: the API may take no passwords at all (`[auth.basic] enabled = false`), while the login form does"
+        );
+        return Observed::unknown(UnknownWhy::NotObserved, detail);
+    }
     accepted(asked.map(drop), control)
 }
 

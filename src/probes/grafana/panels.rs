@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -34,11 +34,23 @@ struct Shown {
     dashboard: Dashboard,
 }
 
+/// What is absent and what is `null` are the same.
+fn or_none<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 #[derive(Deserialize)]
 struct Dashboard {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     panels: Vec<RawPanel>,
-    #[serde(default)]
+    /// Where dashboards of before Grafana 5 keep their panels.
+    #[serde(default, deserialize_with = "or_none")]
+    rows: Vec<RawPanel>,
+    #[serde(default, deserialize_with = "or_none")]
     templating: Templating,
     /// Where newer dashboards keep their panels.
     elements: Option<IgnoredAny>,
@@ -46,7 +58,7 @@ struct Dashboard {
 
 #[derive(Default, Deserialize)]
 struct Templating {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     list: Vec<Variable>,
 }
 
@@ -57,15 +69,15 @@ struct Variable {
 
 #[derive(Deserialize)]
 struct RawPanel {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     id: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     title: String,
     /// Text until it is needed: as trees, objects would cost a hundred times as much.
     datasource: Option<Box<RawValue>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     targets: Vec<Box<RawValue>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     panels: Vec<RawPanel>,
 }
 
@@ -77,7 +89,7 @@ struct Results {
 #[derive(Deserialize)]
 struct Outcome {
     error: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     frames: Vec<Frame>,
 }
 
@@ -88,7 +100,7 @@ struct Frame {
 
 #[derive(Deserialize)]
 struct Columns {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     values: Vec<Vec<IgnoredAny>>,
 }
 
@@ -153,10 +165,12 @@ pub(super) async fn check(
         if dashboard.elements.is_some() {
             return Ok(None);
         }
-        let variables = dashboard.templating.list.into_iter();
-        let names: Vec<String> = variables.map(|variable| variable.name).collect();
+        let variables = dashboard.templating.list.iter();
+        let names: Vec<String> = variables.map(|variable| variable.name.clone()).collect();
         let mut asked = Vec::new();
-        add(&mut asked, hit, dashboard.panels, &names, MAX_DEPTH);
+        let Dashboard { panels, rows, .. } = dashboard;
+        add(&mut asked, hit, panels, &names, MAX_DEPTH);
+        add(&mut asked, hit, rows, &names, MAX_DEPTH);
         room.take(&asked)?;
         Ok::<_, ApiError>(Some(asked))
     }));

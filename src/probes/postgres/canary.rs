@@ -6,19 +6,18 @@
 //! local`, so that only the commit in between depends on a standby. `statement_timeout` does not
 //! bound that wait; a cancel request ends it, and the row is then committed locally.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::config::Target;
-use super::connect::open;
 use super::row::unknown;
-use super::session::{Session, in_words};
-use super::wire::Ready;
+use super::session::{Login, Session, cancel, in_words};
 use crate::evidence::{Observed, Unknown, UnknownWhy, millis};
 use crate::probes::Context;
 
@@ -74,7 +73,7 @@ impl Canary {
 /// else under way. `level` is the `synchronous_commit` of everybody.
 pub(super) async fn run(
     ctx: &Context,
-    target: &Target,
+    target: &Arc<Target>,
     session: &Session,
     level: &str,
     deadline: Instant,
@@ -98,6 +97,10 @@ pub(super) async fn run(
         Ok(Err(error)) => session.explain(&error).into(),
         Err(_) => Observed::unknown(UnknownWhy::TimedOut, "the server did not answer in time"),
     };
+    let standing_by = {
+        let (target, login, schema) = (Arc::clone(target), session.login(), schema.clone());
+        ctx.clean_up(move |ctx| take_back(ctx, target, login, schema))
+    };
     let mut canary = match writer
         .bounded(&set_up(&schema, left / 4), commit_deadline)
         .await
@@ -117,8 +120,56 @@ pub(super) async fn run(
             canary
         }
     };
+    if canary.removed == Observed::Value(true) {
+        standing_by.disarm();
+    }
     canary.left_behind = left_behind;
     canary
+}
+
+/// Ends what the canary has under way, whatever it is, and removes its schema.
+async fn take_back(ctx: Context, target: Arc<Target>, login: Arc<Login>, schema: String) {
+    const ROUNDS: u32 = 3;
+    const PAUSE: Duration = Duration::from_millis(20);
+    for round in 0..ROUNDS {
+        let writer = Writer {
+            ctx: &ctx,
+            target: &target,
+            client: login.client(),
+            deadline: Instant::now() + ctx.remaining() / (ROUNDS - round),
+        };
+        if round == 0 || !login.client().is_closed() {
+            writer.cancel().await;
+            // A request that comes late may hit this, or the removal: then there is another round.
+            writer.rollback().await;
+        }
+        if writer.remove(&schema).await == Observed::Value(true) {
+            break;
+        }
+        if login.client().is_closed() {
+            take_back_anew(&ctx, &target, &schema).await;
+            break;
+        }
+        sleep(PAUSE).await;
+    }
+    if let Some(login) = Arc::into_inner(login) {
+        login.close().await;
+    }
+}
+
+/// The same after the connection has broken.
+async fn take_back_anew(ctx: &Context, target: &Target, schema: &str) {
+    let Ok(login) = Login::open(ctx, target, None, ctx.deadline()).await else {
+        return;
+    };
+    let writer = Writer {
+        ctx,
+        target,
+        client: login.client(),
+        deadline: ctx.deadline(),
+    };
+    writer.remove(schema).await;
+    login.close().await;
 }
 
 /// What became of statements that end in a `commit`.
@@ -160,15 +211,9 @@ impl Writer<'_> {
         timeout_at(self.deadline, rollback).await.ok();
     }
 
-    /// Asks the server, over a connection that this alone is for, to end what is under way.
     async fn cancel(&self) {
         let token = self.client.cancel_token();
-        let asking = async {
-            if let Ok(wire) = open(self.ctx, self.target, self.deadline).await {
-                token.cancel_query_raw(wire, Ready).await.ok();
-            }
-        };
-        timeout_at(self.deadline, asking).await.ok();
+        cancel(self.ctx, self.target, &token, self.deadline).await;
     }
 
     /// Removes schemas of ours that an earlier run left behind, killed between making and removing,

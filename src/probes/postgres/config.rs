@@ -1,6 +1,7 @@
 //! The parameters of the `postgres` kind, checked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -118,7 +119,7 @@ pub(super) struct Target {
 }
 
 /// The servers, the primary first.
-pub(super) fn targets(config: &Config, errors: &mut Vec<ParamError>) -> Vec<Target> {
+pub(super) fn targets(config: &Config, errors: &mut Vec<ParamError>) -> Vec<Arc<Target>> {
     let roots = config.ca_file.as_ref().and_then(|file| {
         load_roots(file.as_path())
             .map_err(|message| errors.push(ParamError::new("ca_file", message)))
@@ -134,7 +135,7 @@ pub(super) fn targets(config: &Config, errors: &mut Vec<ParamError>) -> Vec<Targ
     let mut targets = Vec::new();
     for (param, text) in named {
         match target(text.expose(), roots.as_ref()) {
-            Ok(target) => targets.push(target),
+            Ok(target) => targets.push(Arc::new(target)),
             Err(message) => errors.push(ParamError::new(param, message)),
         }
     }

@@ -17,7 +17,7 @@ use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
 
 /// `pg_hba.conf` of one server. The server shows the file, which need not be what it has loaded:
 /// where the file would not let our own connection in, or was seen to be changed after it was
-/// loaded, its lines are unknown. What the login of this run was asked for is of what is loaded.
+/// loaded, or has a line that the server cannot read, its lines are unknown. What the login of this run was asked for is of what is loaded.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Hba {
     /// Host and port of the server as configured.
@@ -176,12 +176,7 @@ async fn read(target: &Target, session: Result<&Session, Unknown>) -> Hba {
         Err(reason) => reason.into(),
     };
     let file = file.map_err(needs_grants).and_then(whole);
-    let errors = file.clone().map(|rows| {
-        let broken = rows.iter().filter(|row| !row.shown("error").is_empty());
-        broken
-            .map(|row| format!("{}: {}", place(row), row.shown("error")))
-            .collect()
-    });
+    let errors = file.clone().and_then(|rows| errors(&rows));
     Hba {
         name,
         login_asked: Observed::Value(asked(target, session)),
@@ -191,7 +186,7 @@ async fn read(target: &Target, session: Result<&Session, Unknown>) -> Hba {
                 (Observed::Value(modified), Observed::Value(loaded)) if modified > loaded => {
                     Err(unknown(UnknownWhy::Inconsistent, CHANGED))
                 }
-                _ => lines(&rows, caller.ok().as_ref()),
+                _ => lines(&rows, caller.and_then(|row| as_caller(&row))),
             })
             .map_or_else(Observed::Unknown, Observed::Value),
         loaded_at,
@@ -252,14 +247,25 @@ fn place(row: &Row) -> String {
     }
 }
 
-fn lines(rows: &[Row], caller: Option<&Row>) -> Result<Vec<Line>, Unknown> {
-    let entries = rows
-        .iter()
-        .filter(|row| row.shown("error").is_empty())
-        .map(entry)
-        .collect::<Result<Vec<_>, _>>()?;
-    let is_kept_out = |caller: Caller| could_not_match(&entries, &caller);
-    if caller.and_then(as_caller).is_some_and(is_kept_out) {
+fn errors(rows: &[Row]) -> Result<Vec<String>, Unknown> {
+    let mut errors = Vec::new();
+    for row in rows {
+        if let Some(error) = row.get::<String>("error")? {
+            errors.push(format!("{}: {error}", place(row)));
+        }
+    }
+    Ok(errors)
+}
+
+/// The lines, where they can be those that the server has loaded: whole, and such that they let
+/// `caller`, which is us, in.
+fn lines(rows: &[Row], caller: Result<Caller, Unknown>) -> Result<Vec<Line>, Unknown> {
+    if let Some(error) = errors(rows)?.first() {
+        let detail = format!("the file was not loaded: {error}");
+        return Err(unknown(UnknownWhy::Inconsistent, detail));
+    }
+    let entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    if could_not_match(&entries, &caller?) {
         return Err(unknown(
             UnknownWhy::Inconsistent,
             "the file would not let our own connection in, so it is not what the server has \
@@ -270,27 +276,49 @@ fn lines(rows: &[Row], caller: Option<&Row>) -> Result<Vec<Line>, Unknown> {
     Ok(entries.iter().enumerate().map(line).collect())
 }
 
-fn as_caller(row: &Row) -> Option<Caller> {
-    Some(Caller {
-        address: row.shown("address").parse().ok()?,
-        role: row.shown("role"),
-        database: row.shown("database"),
-        is_tls: row.get("ssl").ok().flatten()?,
+/// Our own connection. Where the server does not say what it is, nobody knows whether the file is
+/// the one that let it in.
+fn as_caller(row: &Row) -> Result<Caller, Unknown> {
+    let address: String = needed(row, "address")?;
+    Ok(Caller {
+        address: address
+            .parse()
+            .map_err(|_| unknown(UnknownWhy::Unparseable, "our own address is none"))?,
+        role: needed(row, "role")?,
+        database: needed(row, "database")?,
+        is_tls: needed(row, "ssl")?,
+    })
+}
+
+fn needed<T: serde::de::DeserializeOwned>(row: &Row, column: &str) -> Result<T, Unknown> {
+    row.get(column)?.ok_or_else(|| {
+        let detail = format!("the server does not tell the `{column}` of our own connection");
+        unknown(UnknownWhy::NotObserved, detail)
     })
 }
 
 fn entry(row: &Row) -> Result<Entry, Unknown> {
-    let kind = row.shown("type");
+    let text = |column: &str| Ok::<String, Unknown>(row.get(column)?.unwrap_or_default());
+    let unreadable = |what: &str| {
+        let detail = format!("{}: {what}", place(row));
+        unknown(UnknownWhy::Unparseable, detail)
+    };
+    let kind = text("type")?;
     let connection = Connection::parse(&kind).ok_or_else(|| {
         let detail = format!("{}: a line of type `{kind}`", place(row));
         unknown(UnknownWhy::Unsupported, detail)
     })?;
-    let address = row.shown("address");
-    let mask: Option<IpAddr> = row.shown("netmask").parse().ok();
-    let network = match (address.parse(), mask) {
-        (Ok(address), Some(mask)) => Some(Network::new(address, mask)),
-        _ => None,
+    let (address, mask) = (text("address")?, text("netmask")?);
+    let network = match (address.parse(), mask.parse::<IpAddr>()) {
+        (Ok(address), Ok(mask)) => Some(Network::new(address, mask)),
+        // Names, `all` and their like have no mask, and networks always have one.
+        (Err(_), Err(_)) if mask.is_empty() => None,
+        _ => return Err(unreadable("a network that cannot be read")),
     };
+    let method = text("auth_method")?;
+    if method.is_empty() {
+        return Err(unreadable("no authentication method"));
+    }
     Ok(Entry {
         place: place(row),
         connection,
@@ -298,7 +326,7 @@ fn entry(row: &Row) -> Result<Entry, Unknown> {
         users: row.get("user_name")?.unwrap_or_default(),
         address,
         network,
-        method: row.shown("auth_method"),
+        method,
     })
 }
 
@@ -383,10 +411,41 @@ mod tests {
         lines.iter().enumerate().map(row).collect()
     }
 
+    fn caller() -> Caller {
+        Caller {
+            address: "10.1.2.3".parse().unwrap(),
+            role: "probe".to_owned(),
+            database: "app".to_owned(),
+            is_tls: true,
+        }
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_the_one_in_force_is_unknown() {
+        let open = ["host all all 10.0.0.0/255.0.0.0 scram-sha-256"];
+        let nobody = unknown(UnknownWhy::TimedOut, "no answer");
+        assert_eq!(
+            lines(&rows(&open), Err(nobody.clone())).unwrap_err(),
+            nobody
+        );
+        let mut broken = rows(&[open[0], open[0]]);
+        broken[1]
+            .0
+            .insert("error".to_owned(), json!("invalid authentication method"));
+        let why = lines(&broken, Ok(caller())).unwrap_err();
+        assert!(why.detail.contains("line 2"), "{why}");
+        let mut odd = rows(&open);
+        odd[0].0.insert("netmask".to_owned(), json!("255.x"));
+        assert!(lines(&odd, Ok(caller())).is_err());
+        odd[0].0.insert("auth_method".to_owned(), json!(null));
+        assert!(lines(&odd, Ok(caller())).is_err());
+    }
+
     #[test]
     fn a_line_behind_a_rejection_lets_no_plaintext_in() {
         let plaintext = |file: &[&str]| {
-            let read = lines(&rows(file), None).unwrap();
+            let ours = "hostssl app probe 10.1.2.3/255.255.255.255 md5";
+            let read = lines(&rows(&[&[ours], file].concat()), Ok(caller())).unwrap();
             read.last().unwrap().lets_plaintext_in
         };
         let open = "host all all 10.0.0.0/255.0.0.0 scram-sha-256";
@@ -406,7 +465,11 @@ mod tests {
 
     #[test]
     fn a_line_is_told_in_its_own_words() {
-        let read = lines(&rows(&["host app,x all 10.1.0.0/255.255.0.0 md5"]), None).unwrap();
+        let read = lines(
+            &rows(&["host app,x all 10.1.0.0/255.255.0.0 md5"]),
+            Ok(caller()),
+        )
+        .unwrap();
         assert_eq!(read[0].name, "line 1: host app,x all 10.1.0.0/16 md5");
         assert_eq!(read[0].address_bits, 16);
         assert!(!read[0].is_loopback);

@@ -40,7 +40,7 @@ from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamesp
 where c.relname = $2 and c.relkind in ('r', 'p', 'v', 'm', 'f')
   and case when $1 = '' then n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     else n.nspname = $1 end
-order by 1 limit 100";
+order by 2 desc, 1 limit 100";
 
 /// The most rows of a version table.
 const MAX_ROWS: usize = 1000;

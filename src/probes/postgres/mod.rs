@@ -35,6 +35,8 @@ mod sql;
 mod units;
 mod wire;
 
+use std::sync::Arc;
+
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
 use crate::evidence::Failure;
 use crate::net::api;
@@ -76,7 +78,7 @@ const MAX_CONNECTIONS_PER_SERVER: usize = 2;
 pub struct Postgres {
     config: Config,
     /// The primary first.
-    targets: Vec<Target>,
+    targets: Vec<Arc<Target>>,
     patroni: Vec<patroni::Declared>,
     /// The migrations that the database must be at.
     revisions: Option<Revisions>,

@@ -51,6 +51,9 @@ pub struct Pool {
     pub max_wait_seconds: Observed<f64>,
 }
 
+/// The database that stands for the console of `PgBouncer`.
+const CONSOLE: &str = "pgbouncer";
+
 impl Pooler {
     /// Nothing, for this reason.
     pub(super) fn unknown(why: &Unknown) -> Self {
@@ -74,7 +77,7 @@ pub(super) async fn read(
             pools: Observed::Value(Vec::new()),
         };
     }
-    let login = match Login::open(ctx, target, Some("pgbouncer"), deadline).await {
+    let login = match Login::open(ctx, target, Some(CONSOLE), deadline).await {
         Ok(login) => login,
         Err(failure) => return not_admitted(&failure),
     };
@@ -120,6 +123,30 @@ fn not_admitted(failure: &Failure) -> Pooler {
         kind,
         pools: why.into(),
     }
+}
+
+/// What the console of a pooler says of the pool whose connections are all in use, so that we were
+/// let in and heard nothing more; nothing where none stands there, or it may not be asked.
+pub(super) async fn full(ctx: &Context, target: &Target, deadline: Instant) -> Option<String> {
+    let deadline = deadline.min(ctx.share(2));
+    let console = Login::open(ctx, target, Some(CONSOLE), deadline)
+        .await
+        .ok()?;
+    let answer = timeout_at(deadline, console.client().simple_query("SHOW POOLS")).await;
+    console.close().await;
+    let (dsn, messages) = (&target.dsn, answer.ok()?.ok()?);
+    let own = format!("{}/{}", dsn.dbname, dsn.user);
+    let pool = messages
+        .iter()
+        .filter_map(pool)
+        .find(|pool| pool.name == own)?;
+    let count = |count: Observed<i64>| count.value().map_or_else(|| "?".to_owned(), i64::to_string);
+    Some(format!(
+        "pgbouncer has no server connection free in the pool {own}: {} in use, {} idle, {} more clients wait",
+        count(pool.servers_active),
+        count(pool.servers_idle),
+        count(pool.clients_waiting),
+    ))
 }
 
 fn pool(message: &SimpleQueryMessage) -> Option<Pool> {

@@ -124,7 +124,7 @@ const PATHS: &str = "relation as materialized (
 )
 select name, via, kind, what, count(object) as objects, min(object) as object
 from by_object group by name, via, kind, what
-order by name, via <> name, via, kind, what limit 1000";
+order by name, via <> name, via, kind, what limit 10001";
 
 /// Who may write `postgresql.auto.conf`, and with it a command that the server runs. Since 15.
 const PARAMETERS: &str = "union all
@@ -143,7 +143,7 @@ where p.prosecdef and not acting.rolsuper
   and n.nspname not in ('pg_catalog', 'information_schema')
   and not exists (select from pg_catalog.pg_depend d
     where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
-order by 1, 2 limit 1000";
+order by 1, 2 limit 10001";
 
 const ROLES: &str = "select rolname as name from pg_catalog.pg_roles where rolname = any ($1)";
 
@@ -203,14 +203,24 @@ const fn become_sql(version_num: i64) -> &'static str {
     }
 }
 
+/// The most rows that are read about all readers together; past them nothing is known of any.
+const MAX_ROWS: usize = 10_000;
+
 type ByReader = BTreeMap<String, Vec<String>>;
 
 fn by_reader(
     rows: Result<Vec<Row>, Unknown>,
     describe: impl Fn(&Row) -> String,
 ) -> Result<ByReader, Unknown> {
+    let rows = rows?;
+    if rows.len() > MAX_ROWS {
+        return Err(Unknown {
+            why: UnknownWhy::TooLarge,
+            detail: format!("more than {MAX_ROWS} rows about the readers"),
+        });
+    }
     let mut all = ByReader::new();
-    for row in rows? {
+    for row in rows {
         all.entry(row.shown("name"))
             .or_default()
             .push(describe(&row));

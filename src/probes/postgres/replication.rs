@@ -1,5 +1,7 @@
 //! What the primary says of those that stream from it, and of the slots that hold WAL for them.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -164,7 +166,7 @@ const SYNC: &str = "select current_setting('synchronous_standby_names') as names
 /// Asks the primary, and every server for its slots.
 pub(super) async fn read(
     session: &Session,
-    targets: &[Target],
+    targets: &[Arc<Target>],
     sessions: &[Result<Session, Failure>],
 ) -> Replication {
     let standbys_sql = standbys_sql();
@@ -190,7 +192,7 @@ pub(super) async fn read(
 /// The slots of every server that could be asked; a server that could not is told of by its own
 /// rule.
 async fn all_slots(
-    targets: &[Target],
+    targets: &[Arc<Target>],
     sessions: &[Result<Session, Failure>],
 ) -> Observed<Vec<Slot>> {
     let asked = targets.iter().zip(sessions);
@@ -238,7 +240,26 @@ impl Replication {
     }
 }
 
-/// Each declared name among those that stream.
+type StateAndLag = (Observed<String>, Observed<i64>);
+
+/// Of two standbys of one name: a state that is known and is not streaming, then one that is
+/// unknown; the greater lag, unknown where either is.
+fn worst(left: StateAndLag, right: StateAndLag) -> StateAndLag {
+    let badness = |state: &Observed<String>| match state {
+        Observed::Value(state) if state == "streaming" => 0,
+        Observed::Unknown(_) => 1,
+        Observed::Value(_) => 2,
+    };
+    let state = if badness(&left.0) >= badness(&right.0) {
+        left.0
+    } else {
+        right.0
+    };
+    let lag = left.1.and_then(|left| right.1.map(|right| left.max(right)));
+    (state, lag)
+}
+
+/// Each declared name among those that stream; where several have it, the worst of them.
 pub(super) fn expected(
     names: &[String],
     standbys: &Observed<Vec<Standby>>,
@@ -251,19 +272,21 @@ pub(super) fn expected(
                     matches!(seen.kind, Observed::Value(Kind::Storage | Kind::Logical))
                 };
                 let named = standbys.iter().filter(|seen| seen.name == *name);
-                let mut own: Vec<&Standby> = named.filter(|seen| !is_other(seen)).collect();
-                // A name may be there twice for a moment, after a reconnection.
-                own.sort_by_key(|seen| seen.state.value().map(String::as_str) != Some("streaming"));
-                match own.first() {
-                    Some(seen) => (
-                        seen.kind.clone().and_then(|_| seen.state.clone()),
-                        seen.lag_bytes.clone(),
-                    ),
-                    None => (
+                let own = named.filter(|seen| !is_other(seen));
+                // A name may be there twice: for a moment after a reconnection, or because two
+                // servers have it, one of which may be far behind.
+                own.map(|seen| {
+                    let state = seen.kind.clone().and_then(|_| seen.state.clone());
+                    (state, seen.lag_bytes.clone())
+                })
+                .reduce(worst)
+                .unwrap_or_else(|| {
+                    let why = "it is not connected";
+                    (
                         Observed::Value("absent".to_owned()),
-                        Observed::unknown(UnknownWhy::NotObserved, "it is not connected"),
-                    ),
-                }
+                        Observed::unknown(UnknownWhy::NotObserved, why),
+                    )
+                })
             }
         };
         ExpectedStandby {
@@ -449,5 +472,16 @@ mod tests {
         ] {
             assert_eq!(required(names), wanted, "{names}");
         }
+    }
+
+    #[test]
+    fn of_several_standbys_of_one_name_the_worst_counts() {
+        let seen = |state: &str, lag| (Observed::Value(state.to_owned()), Observed::Value(lag));
+        let (state, lag) = worst(seen("catchup", 5), seen("streaming", 7));
+        assert_eq!((state, lag), seen("catchup", 7));
+        let hidden = unknown(UnknownWhy::Denied, "hidden");
+        let both = (hidden.clone().into(), hidden.into());
+        let (state, lag) = worst(seen("streaming", 5), both);
+        assert!(state.value().is_none() && lag.value().is_none());
     }
 }

@@ -292,7 +292,7 @@ pub const RULES: &[RuleSpec<Config>] = &[
         applies: Some("pooler.kind != 'none'"),
         ..should(
             "pools",
-            "!pooler.pools.exists(p, p.max_wait_seconds >= 1.0)",
+            "pooler.pools.all(p, p.max_wait_seconds < 1.0)",
             "clients that wait for a connection of the pool wait beside all the time that queries take",
             "practice",
         )

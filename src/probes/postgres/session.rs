@@ -10,14 +10,15 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{CancelToken, Client, Error};
 
 use super::config::Target;
 use super::connect::{login, open};
+use super::pooler;
 use super::row::{Row, first, unknown};
 use super::wire::{MAX_READ_BYTES, Ready, TOO_MUCH, Wire};
 use crate::evidence::{Failure, Unknown, UnknownWhy};
-use crate::probes::Context;
+use crate::probes::{CleanUp, Context};
 
 /// What goes to every statement of a session.
 pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -106,7 +107,10 @@ impl Login {
 
 /// A login for reading: every statement is read-only and under a timeout.
 pub(super) struct Session {
-    login: Login,
+    login: Arc<Login>,
+    /// Ends at the server what is under way there when this session is cut: a backend does not see
+    /// that its client has gone before it has an answer for it.
+    cut: CleanUp,
     deadline: Instant,
     version_num: i64,
     /// Behind a pooler that keeps no settings of a session: each statement brings its own.
@@ -132,7 +136,7 @@ impl Session {
     /// Whose fault it is, with the SQLSTATE where the server gave one.
     pub(super) async fn open(
         ctx: &Context,
-        target: &Target,
+        target: &Arc<Target>,
         login_deadline: Instant,
         deadline: Instant,
     ) -> Result<Self, Failure> {
@@ -143,8 +147,10 @@ impl Session {
             other => other.map_err(Refused::into_failure)?,
         };
         let left = deadline.saturating_duration_since(Instant::now());
+        let cut = cancel_when_cut(ctx, target, login.client());
         let mut session = Self {
-            login,
+            login: Arc::new(login),
+            cut,
             deadline: login_deadline,
             version_num: 0,
             pooled: false,
@@ -153,7 +159,20 @@ impl Session {
             statement_timeout: (left / 3).max(Duration::from_millis(1)),
             sources: BTreeMap::new(),
         };
-        session.introduce().await?;
+        if let Err(failure) = session.introduce().await {
+            let is_late = Instant::now() >= login_deadline;
+            session.close().await;
+            // A pooler lets clients in that it has no connection for.
+            let full = if is_late {
+                pooler::full(ctx, target, deadline).await
+            } else {
+                None
+            };
+            return Err(match full {
+                Some(words) => Failure::target(format!("{}: {words}", failure.detail())),
+                None => failure,
+            });
+        }
         session.deadline = deadline;
         Ok(session)
     }
@@ -187,7 +206,16 @@ impl Session {
 
     /// Ends it; see [`Login::close`].
     pub(super) async fn close(self) {
-        self.login.close().await;
+        // A clean-up that still needs the connection ends it.
+        if let Some(login) = Arc::into_inner(self.login) {
+            login.close().await;
+        }
+        self.cut.disarm();
+    }
+
+    /// The connection, for a clean-up that outlives the session.
+    pub(super) fn login(&self) -> Arc<Login> {
+        Arc::clone(&self.login)
     }
 
     /// `server_version_num` of the server itself, such as 150020.
@@ -224,7 +252,7 @@ impl Session {
     }
 
     /// Whether the connection has TLS.
-    pub(super) const fn is_encrypted(&self) -> bool {
+    pub(super) fn is_encrypted(&self) -> bool {
         self.login.encrypted
     }
 
@@ -234,7 +262,7 @@ impl Session {
     }
 
     /// The client, for what [`rows`](Self::rows) cannot say.
-    pub(super) const fn client(&self) -> &Client {
+    pub(super) fn client(&self) -> &Client {
         self.login.client()
     }
 
@@ -325,6 +353,26 @@ impl Session {
         }
         unknown(UnknownWhy::NotObserved, in_words(error))
     }
+}
+
+/// Asks the server, over a connection of its own, to end what a session has under way.
+fn cancel_when_cut(ctx: &Context, target: &Arc<Target>, client: &Client) -> CleanUp {
+    /// The statement has a timeout too: nobody waits long for what only ends it earlier.
+    const LONGEST: Duration = Duration::from_millis(500);
+    let (target, token) = (Arc::clone(target), client.cancel_token());
+    ctx.clean_up(move |ctx| async move {
+        cancel(&ctx, &target, &token, Instant::now() + LONGEST).await;
+    })
+}
+
+/// Asks the server, over a connection that this alone is for, to end what is under way.
+pub(super) async fn cancel(ctx: &Context, target: &Target, token: &CancelToken, deadline: Instant) {
+    let asking = async {
+        if let Ok(wire) = open(ctx, target, deadline).await {
+            token.cancel_query_raw(wire, Ready).await.ok();
+        }
+    };
+    timeout_at(deadline, asking).await.ok();
 }
 
 fn failed_statement(unknown: Unknown) -> Failure {

@@ -160,6 +160,10 @@ fn count(
         (Err(error), _) => error.unknown().into(),
         (_, Err(unknown)) => unknown.clone().into(),
         (Ok(own), Ok(window)) => {
+            let since_start = match own.alertmanagers() {
+                Ok(counters) => counters,
+                Err(unknown) => return unknown.into(),
+            };
             let recent = window.as_ref().map(|window| total(&window.alertmanagers));
             Observed::Value(match recent.filter(|recent| recent.tried(is_2) > 0.0) {
                 Some(total) => Counted {
@@ -168,7 +172,7 @@ fn count(
                 },
                 None => Counted {
                     over: NotificationsOver::SinceStart,
-                    total: total(&own.alertmanagers),
+                    total: total(since_start),
                 },
             })
         }
@@ -337,16 +341,18 @@ pub(super) fn facts(
 
 fn counters(own: &Result<OwnMetrics, ApiError>, url: &str) -> Observed<Counters> {
     match own {
-        Ok(own) => own.alertmanagers.get(url).copied().map_or_else(
-            || {
-                Unknown {
-                    why: UnknownWhy::NotObserved,
-                    detail: "the server has no counters for it yet".to_owned(),
-                }
-                .into()
-            },
-            Observed::Value,
-        ),
+        Ok(own) => own.alertmanagers().map_or_else(Into::into, |all| {
+            all.get(url).copied().map_or_else(
+                || {
+                    Unknown {
+                        why: UnknownWhy::NotObserved,
+                        detail: "the server has no counters for it yet".to_owned(),
+                    }
+                    .into()
+                },
+                Observed::Value,
+            )
+        }),
         Err(error) => error.unknown().into(),
     }
 }

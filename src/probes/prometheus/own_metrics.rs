@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+use crate::evidence::{Unknown, UnknownWhy};
 use crate::net::api::{Api, ApiError};
 
 /// Metrics that are summed over their series.
@@ -36,10 +37,26 @@ pub(super) struct Counters {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct OwnMetrics {
     summed: BTreeMap<&'static str, f64>,
-    pub alertmanagers: BTreeMap<String, Counters>,
+    alertmanagers: BTreeMap<String, Counters>,
+    /// There are more of them than are told apart.
+    is_cut: bool,
 }
 
 impl OwnMetrics {
+    /// The counters of each Alertmanager, where those of all of them were read.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn alertmanagers(&self) -> Result<&BTreeMap<String, Counters>, Unknown> {
+        if self.is_cut {
+            return Err(Unknown {
+                why: UnknownWhy::TooLarge,
+                detail: format!("metrics: more than {MAX_ALERTMANAGERS} Alertmanagers"),
+            });
+        }
+        Ok(&self.alertmanagers)
+    }
+
     /// The sum over all series of a metric.
     pub fn get(&self, metric: &str) -> Option<f64> {
         self.summed.get(metric).copied()
@@ -92,6 +109,8 @@ fn parse(text: &str) -> Option<OwnMetrics> {
         };
         if own.alertmanagers.len() < MAX_ALERTMANAGERS || own.alertmanagers.contains_key(&url) {
             *field(own.alertmanagers.entry(url).or_default()) += value;
+        } else {
+            own.is_cut = true;
         }
     }
     is_marked.then_some(own)
@@ -141,8 +160,14 @@ mod tests {
         );
         assert_eq!(own.get("prometheus_tsdb_head_series"), Some(12.0));
         assert_eq!(own.get("prometheus_tsdb_size_retentions_total"), None);
-        let total = Counters::total(own.alertmanagers.values());
+        let total = Counters::total(own.alertmanagers().unwrap().values());
         assert_eq!((total.sent, total.errors), (7.0, 2.0));
+        let line =
+            |n| format!("prometheus_notifications_sent_total{{alertmanager=\"http://a{n}/\"}} 1");
+        let many: Vec<String> = (0..=MAX_ALERTMANAGERS).map(line).collect();
+        let many = many.join("\n");
+        let own = parse(&format!("{text}{many}")).unwrap();
+        assert!(own.alertmanagers().is_err());
         for other in [
             "",
             "<html>",

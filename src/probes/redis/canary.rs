@@ -10,10 +10,11 @@ use tokio::time::{Instant, sleep};
 
 use super::cluster::{Member, slot};
 use super::connect::Link;
-use super::facts::{Canary, CanaryRead, CanaryWrite, Role, WriteResult};
+use super::facts::{Canary, CanaryRead, CanaryWrite, WriteResult};
 use super::node::Asked;
 use super::reply::{self, Problem, Reply};
 use crate::evidence::{Observed, Unknown, UnknownWhy, millis};
+use crate::probes::{CleanUp, Context};
 
 /// Everything that is written begins with this.
 const PREFIX: &str = "probe:canary:";
@@ -33,6 +34,7 @@ pub fn none() -> Canary {
 
 /// Writes on the primary, or on each one of a cluster.
 pub async fn run(
+    ctx: &Context,
     asked: &[Asked],
     members: Option<&Result<Vec<Member>, Unknown>>,
     deadline: Instant,
@@ -44,23 +46,16 @@ pub async fn run(
         Some(Err(unknown)) => return unwritten(asked.first(), unknown),
     };
     let token = RandomState::new().hash_one(Instant::now());
-    let targets: Vec<(&Asked, String)> = match members {
-        None => asked
-            .first()
-            .map(|first| (first, format!("{PREFIX}{token:016x}")))
-            .into_iter()
-            .collect(),
-        Some(members) => asked
-            .iter()
-            .filter(|one| one.link.is_some() && one.node.role == Observed::Value(Role::Primary))
-            .filter_map(|one| Some((one, key_for(member_of(members, one)?, token)?)))
-            .collect(),
+    let (targets, unwritten) = match members {
+        None => (alone(asked, token), Vec::new()),
+        Some(members) => shards(asked, members, token),
     };
+    let is_cluster = members.is_some();
     let all = targets
         .iter()
-        .map(|(primary, key)| one(primary, asked, key, members.is_some(), deadline));
+        .map(|target| one(ctx, target, is_cluster, deadline));
     let mut canary = Canary {
-        writes: Vec::new(),
+        writes: unwritten,
         reads: Vec::new(),
         deleted: Observed::Value(true),
     };
@@ -77,6 +72,76 @@ pub async fn run(
         canary.deleted = Observed::unknown(UnknownWhy::NotApplicable, "nothing was written");
     }
     canary
+}
+
+/// Where it is written, and who must show it.
+struct Target<'a> {
+    primary: &'a Asked,
+    key: String,
+    replicas: Vec<&'a Asked>,
+    /// Replicas that were not asked.
+    unseen: Vec<CanaryRead>,
+}
+
+/// The server at `url`. Declared replicas are looked at whatever they say: one that follows another primary
+/// shows nothing.
+fn alone(asked: &[Asked], token: u64) -> Vec<Target<'_>> {
+    let target = asked.split_first().map(|(primary, replicas)| Target {
+        primary,
+        key: format!("{PREFIX}{token:016x}"),
+        replicas: replicas.iter().collect(),
+        unseen: Vec::new(),
+    });
+    target.into_iter().collect()
+}
+
+/// Every primary with slots and its replicas, as the cluster names them: one that was not seen is unknown, and
+/// not left out.
+fn shards<'a>(
+    asked: &'a [Asked],
+    members: &[Member],
+    token: u64,
+) -> (Vec<Target<'a>>, Vec<CanaryWrite>) {
+    let seen_as = |member: &Member| {
+        let is_it = |one: &&Asked| member_of(members, one).is_some_and(|own| own.id == member.id);
+        asked.iter().find(is_it)
+    };
+    let not_seen = |member: &Member| Unknown {
+        why: UnknownWhy::NotObserved,
+        detail: format!("{}:{} was not asked", member.host, member.port),
+    };
+    let (mut targets, mut unwritten) = (Vec::new(), Vec::new());
+    let primaries = members.iter().filter(|member| member.primary.is_empty());
+    for member in primaries.filter(|member| !member.slots.is_empty()) {
+        let (Some(primary), Some(key)) = (seen_as(member), key_for(member, token)) else {
+            let why = not_seen(member);
+            unwritten.push(CanaryWrite {
+                address: reply::printable(&format!("{}:{}", member.host, member.port)),
+                result: why.clone().into(),
+                error: why.detail.clone(),
+                write_ms: why.into(),
+            });
+            continue;
+        };
+        let (mut replicas, mut unseen) = (Vec::new(), Vec::new());
+        for replica in members.iter().filter(|one| one.primary == member.id) {
+            match seen_as(replica) {
+                Some(one) => replicas.push(one),
+                None => unseen.push(CanaryRead {
+                    address: reply::printable(&format!("{}:{}", replica.host, replica.port)),
+                    seen: not_seen(replica).into(),
+                    replicated_ms: not_seen(replica).into(),
+                }),
+            }
+        }
+        targets.push(Target {
+            primary,
+            key,
+            replicas,
+            unseen,
+        });
+    }
+    (targets, unwritten)
 }
 
 fn worse(known: Observed<bool>, new: Observed<bool>) -> Observed<bool> {
@@ -118,17 +183,13 @@ fn key_for(member: &Member, token: u64) -> Option<String> {
 
 type Outcome = (CanaryWrite, Vec<CanaryRead>, Option<Observed<bool>>);
 
-async fn one(
-    primary: &Asked,
-    asked: &[Asked],
-    key: &str,
-    is_cluster: bool,
-    deadline: Instant,
-) -> Outcome {
+async fn one(ctx: &Context, target: &Target<'_>, is_cluster: bool, deadline: Instant) -> Outcome {
+    let (primary, key) = (target.primary, target.key.as_str());
     let link = match ready(primary) {
         Ok(link) => link,
         Err(write) => return (write, Vec::new(), None),
     };
+    let standing_by = delete_when_cut(ctx, link, key);
     let mut set = cmd("SET");
     set.arg(key).arg(key).arg("PX").arg(LIFETIME_MS);
     let begun = Instant::now();
@@ -139,38 +200,41 @@ async fn one(
     if reply.is_err() {
         // Silence does not say that nothing was written.
         let silent = matches!(reply, Err(Problem::Silent));
+        if matches!(reply, Err(Problem::Refused { .. })) {
+            standing_by.disarm();
+        }
         let unsure = Observed::unknown(
             UnknownWhy::TimedOut,
             "SET: no answer, so it may have been written; it expires by itself",
         );
         return (write, Vec::new(), silent.then_some(unsure));
     }
-    let replicas = asked
-        .iter()
-        .filter(|one| is_replica_of(one, primary, is_cluster));
+    let replicas = target.replicas.iter();
     let looks_until = acknowledged + left / 2;
     let reads = join_all(replicas.map(|one| look(one, key, is_cluster, acknowledged, looks_until)));
-    let reads = reads.await;
+    let mut reads = reads.await;
+    reads.extend(target.unseen.iter().cloned());
     let mut delete = cmd("DEL");
     delete.arg(key);
     let deleted = match link.ask_one(delete, deadline).await {
-        Ok(_) => Observed::Value(true),
+        Ok(_) => {
+            standing_by.disarm();
+            Observed::Value(true)
+        }
         Err(problem) => problem.unknown("DEL").into(),
     };
     (write, reads, Some(deleted))
 }
 
-/// Declared replicas are looked at whatever they say: one that follows another primary shows nothing.
-fn is_replica_of(one: &Asked, primary: &Asked, is_cluster: bool) -> bool {
-    if std::ptr::eq(one, primary) {
-        return false;
-    }
-    if !is_cluster {
-        return true;
-    }
-    one.node.role == Observed::Value(Role::Replica)
-        && one.node.replication.replid.value().is_some()
-        && one.node.replication.replid == primary.node.replication.replid
+/// It expires by itself; this is for those who count keys before.
+fn delete_when_cut(ctx: &Context, link: &Link, key: &str) -> CleanUp {
+    let (link, key) = (link.clone(), key.to_owned());
+    ctx.clean_up(move |ctx| async move {
+        let mut delete = cmd("DEL");
+        delete.arg(key);
+        // Behind whatever is under way on that connection, so that it comes after the write.
+        let _ = link.ask_one(delete, ctx.deadline()).await;
+    })
 }
 
 /// The connection over which a server may be written to, or why nothing is written there.

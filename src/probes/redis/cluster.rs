@@ -288,17 +288,28 @@ fn shards(members: &[Member]) -> Vec<Shard> {
         .collect()
 }
 
-/// Whether all nodes that told a value told the same; two at least, or there is nothing to compare.
+/// Whether all nodes told the same; two at least, or there is nothing to compare. A difference is one, whatever
+/// others do not tell.
 fn same(nodes: &[Node], value: impl Fn(&Node) -> &Observed<i64>) -> Observed<bool> {
-    let told: Vec<i64> = nodes
-        .iter()
-        .filter_map(|node| value(node).value().copied())
-        .collect();
-    match told.split_first() {
-        Some((first, others)) if !others.is_empty() => {
-            Observed::Value(others.iter().all(|other| other == first))
+    same_of(nodes.iter().map(value))
+}
+
+fn same_of<'v>(values: impl Iterator<Item = &'v Observed<i64>>) -> Observed<bool> {
+    let (mut told, mut untold) = (Vec::new(), None);
+    for value in values {
+        match value {
+            Observed::Value(value) => told.push(*value),
+            Observed::Unknown(unknown) => untold = untold.or(Some(unknown)),
         }
-        _ => Observed::unknown(UnknownWhy::NotObserved, "fewer than two nodes told"),
+    }
+    let differ = told.windows(2).any(|pair| pair.first() != pair.last());
+    match untold {
+        _ if differ => Observed::Value(false),
+        Some(unknown) => unknown.clone().into(),
+        None if told.len() < 2 => {
+            Observed::unknown(UnknownWhy::NotObserved, "fewer than two nodes told")
+        }
+        None => Observed::Value(true),
     }
 }
 
@@ -367,6 +378,17 @@ mod tests {
             open_slots(&open),
             (Observed::Value(vec![5]), Observed::Value(vec![7]))
         );
+    }
+
+    #[test]
+    fn nodes_that_do_not_tell_are_not_the_same() {
+        let told = |value: i64| Observed::Value(value);
+        let untold = || Observed::unknown(UnknownWhy::Denied, "CLUSTER INFO");
+        let same = |values: &[Observed<i64>]| same_of(values.iter());
+        assert_eq!(same(&[told(1), told(1)]), Observed::Value(true));
+        assert_eq!(same(&[told(1), untold(), told(2)]), Observed::Value(false));
+        assert!(same(&[told(1), untold(), told(1)]).value().is_none());
+        assert!(same(&[told(1)]).value().is_none());
     }
 
     proptest! {

@@ -232,14 +232,15 @@ impl Drop for Driver {
     }
 }
 
-/// An open connection, not logged in.
+/// An open connection, not logged in. The last clone ends it.
+#[derive(Clone)]
 pub struct Link {
     client: MultiplexedConnection,
     /// Where it leads.
     pub remote: SocketAddr,
     /// Where it comes from.
     pub local: Option<SocketAddr>,
-    _driver: Driver,
+    _driver: Arc<Driver>,
 }
 
 impl Link {
@@ -263,7 +264,7 @@ impl Link {
             client,
             remote,
             local,
-            _driver: Driver(tokio::spawn(driver)),
+            _driver: Arc::new(Driver(tokio::spawn(driver))),
         })
     }
 

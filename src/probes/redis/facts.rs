@@ -13,6 +13,8 @@ pub struct Facts {
     /// the cluster. Where the cluster does not tell its nodes, one entry of which nothing is known stands
     /// for them.
     pub nodes: Vec<Node>,
+    /// How many of the declared replicas that say to follow the server at `url` no server lists as its replica.
+    pub replicas_missing: Observed<i64>,
     /// Whether the servers that answered are as many as are declared: none answers at two addresses.
     pub nodes_distinct: Observed<bool>,
     /// Seconds of writes that are lost if the servers that take writes die now; the worst of them.
@@ -24,7 +26,8 @@ pub struct Facts {
     pub sentinels: Vec<Sentinel>,
     /// Whether the sentinels that answered are as many processes.
     pub sentinels_distinct: Observed<bool>,
-    /// Whether all sentinels that answered name the same primary, by address.
+    /// Whether all sentinels that answered name the same primary, by address; unknown where one of
+    /// several answered alone, or one is there and does not tell.
     pub sentinels_agree: Observed<bool>,
     /// The cluster, as its nodes see it.
     pub cluster: Cluster,

@@ -76,7 +76,13 @@ impl ProbeKind for Redis {
     }
 
     fn target(&self) -> String {
-        self.prepared.url.address()
+        let prepared = &self.prepared;
+        std::iter::once(&prepared.url)
+            .chain(&prepared.replicas)
+            .chain(&prepared.sentinels)
+            .map(Endpoint::address)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     fn descriptors(&self) -> usize {
@@ -181,7 +187,7 @@ impl Redis {
         replication::compare(&mut nodes, self.config.cluster);
         let canary = if self.config.allow_writes {
             let members = Some(&members).filter(|_| self.config.cluster);
-            canary::run(&asked, members, steps.end).await
+            canary::run(dial.ctx(), &asked, members, steps.end).await
         } else {
             canary::none()
         };
@@ -265,6 +271,7 @@ impl Redis {
                 || Observed::unknown(UnknownWhy::NotApplicable, "no `pool_size` is declared"),
                 |size| Observed::Value(i64::from(size)),
             ),
+            replicas_missing: replication::missing(&nodes),
             nodes_distinct: node::all_different(nodes.iter().map(|node| &node.run_id)),
             plaintext_port: plaintext::worst(nodes.iter().map(|node| &node.plaintext_port)),
             has_earlier_run: last.is_some(),

@@ -111,7 +111,7 @@ async fn look(
     match link.ask_one(cmd("PING"), deadline).await {
         // Also a refusal is an answer that was sent in the clear.
         Ok(_) | Err(Problem::Refused { .. }) => Observed::Value(PortState::Open),
-        Err(Problem::Broken(_)) => Observed::Value(PortState::Closed),
+        // What ends the connection without a word of the protocol is there, and may take others in.
         Err(problem) => problem.unknown("PING").into(),
     }
 }

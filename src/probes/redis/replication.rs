@@ -1,6 +1,8 @@
 //! Who copies whom, and how far behind: from each end apart, then held against each other.
 
-use super::facts::{Link, Node, Replica, Replication, Role};
+use std::collections::BTreeSet;
+
+use super::facts::{DeclaredAs, Link, Node, Replica, Replication, Role};
 use super::info::{Info, part};
 use super::memory::both;
 use super::node::Replies;
@@ -78,16 +80,53 @@ fn replica_side(info: &Info, seen: &mut Replication) {
     seen.gap_bytes = Observed::unknown(UnknownWhy::NotObserved, not_found);
 }
 
-/// The replicas in `slave0`, `slave1`, …
+/// How many of the declared replicas that say to follow the server at `url` no server lists: their link is one
+/// that only they believe in.
+pub fn missing(nodes: &[Node]) -> Observed<i64> {
+    let claiming = nodes.iter().filter(|node| {
+        node.declared_as == DeclaredAs::Replica
+            && node.role == Observed::Value(Role::Replica)
+            && node.replication.link == Observed::Value(Link::Up)
+            && node.replication.follows_primary == Observed::Value(true)
+    });
+    // One server at two addresses is listed once.
+    let mut run_ids = BTreeSet::new();
+    let claiming = claiming.filter(|node| match &node.run_id {
+        Observed::Value(run_id) => run_ids.insert(run_id.as_str()),
+        Observed::Unknown(_) => true,
+    });
+    let claiming = claiming.count();
+    let (mut listed, mut untold) = (0, None);
+    for node in nodes {
+        match &node.replication.replicas {
+            Observed::Value(list) => listed += list.iter().filter(|one| !one.is_consumer).count(),
+            Observed::Unknown(unknown) => untold = untold.or(Some(unknown)),
+        }
+    }
+    match untold {
+        Some(unknown) if listed < claiming => unknown.clone().into(),
+        _ => Observed::Value(i64::try_from(claiming.saturating_sub(listed)).unwrap_or(i64::MAX)),
+    }
+}
+
+/// The replicas in `slave0`, `slave1`, …: as many as the server says that are connected.
 pub fn replicas(info: &Info, offset: &Observed<i64>) -> Observed<Vec<Replica>> {
     match info.numbered("slave") {
         Err(unknown) => unknown.clone().into(),
-        Ok(lines) => Observed::Value(
-            lines
-                .into_iter()
-                .map(|line| replica(line, offset))
-                .collect(),
-        ),
+        Ok(lines) => match info.int("connected_slaves") {
+            Observed::Value(count) if usize::try_from(count) != Ok(lines.len()) => {
+                let lines = lines.len();
+                let detail = format!(
+                    "INFO replication: connected_slaves is {count}, and {lines} are listed"
+                );
+                Observed::unknown(UnknownWhy::Inconsistent, detail)
+            }
+            Observed::Unknown(unknown) if lines.is_empty() => unknown.into(),
+            _ => {
+                let lines = lines.into_iter();
+                Observed::Value(lines.map(|line| replica(line, offset)).collect())
+            }
+        },
     }
 }
 

@@ -138,6 +138,15 @@ pub const RULES: &[RuleSpec<Config>] = &[
             "definition",
         )
     },
+    RuleSpec {
+        when: HAS_REPLICAS,
+        ..must(
+            "replicas-listed",
+            "replicas_missing == 0",
+            "a replica whose link is up in its own eyes alone gets nothing; the primary must list it",
+            "definition",
+        )
+    },
     must(
         "replica-lag",
         "nodes.all(n, n.replication.replicas.size() == 0 || n.replication.replicas.all(r, r.is_consumer || r.state != 'online' || r.lag_seconds <= 5))",

@@ -277,24 +277,33 @@ pub fn distinct(sentinels: &[Sentinel]) -> Observed<bool> {
     super::node::all_different(answered.map(|sentinel| &sentinel.run_id))
 }
 
-/// Whether all that answered name the same address.
+/// Whether all that answered name the same address. One of several that answered agrees with nobody, and one
+/// that is there and does not tell us may name another.
 pub fn agree(sentinels: &[Sentinel]) -> Observed<bool> {
     if sentinels.is_empty() {
         return Observed::unknown(UnknownWhy::NotApplicable, "no `sentinels` are declared");
     }
-    let mut named = Vec::new();
+    let (mut named, mut untold) = (Vec::new(), None);
     for sentinel in sentinels {
         match (&sentinel.primary, sentinel.state.value()) {
             (Observed::Value(address), _) => named.push(address),
-            (Observed::Unknown(unknown), Some(State::Answered)) => {
-                return unknown.clone().into();
+            (Observed::Unknown(unknown), Some(State::Answered) | None) => {
+                untold = untold.or(Some(unknown));
             }
-            (Observed::Unknown(_), _) => {}
+            (Observed::Unknown(_), Some(_)) => {}
         }
     }
-    match named.split_first() {
-        None => Observed::unknown(UnknownWhy::NotObserved, "no sentinel answered"),
-        Some((first, others)) => Observed::Value(others.iter().all(|other| other == first)),
+    let Some((first, others)) = named.split_first() else {
+        return Observed::unknown(UnknownWhy::NotObserved, "no sentinel answered");
+    };
+    match untold {
+        _ if others.iter().any(|other| other != first) => Observed::Value(false),
+        Some(unknown) => unknown.clone().into(),
+        None if others.is_empty() && sentinels.len() > 1 => Observed::unknown(
+            UnknownWhy::NotObserved,
+            "one sentinel alone answered: nobody said the same",
+        ),
+        None => Observed::Value(true),
     }
 }
 
