@@ -277,7 +277,10 @@ impl<'r> Matching<'r> {
                 section.1.push(at);
             }
         }
-        by_section.into_values().collect()
+        // In their order, so that what is compared does not depend on chance.
+        let mut left: Vec<_> = by_section.into_values().collect();
+        left.sort_unstable();
+        left
     }
 
     /// Renamed: in its section, with a title that is much the same.
@@ -288,6 +291,9 @@ impl<'r> Matching<'r> {
         // Comparing everything with everything is for a handful.
         const MOST: usize = 64;
         const MOST_BYTES: usize = 512;
+        // And in all for as long as nobody waits for it: beyond it a row is a new one.
+        const MOST_PAIRS_OF_BYTES: usize = 16 << 20;
+        let mut compared = 0;
         for (rows, locked) in self.left() {
             if rows.len() > MOST || locked.len() > MOST {
                 continue;
@@ -296,7 +302,9 @@ impl<'r> Matching<'r> {
             for row in rows {
                 for at in &locked {
                     let title = loose(&self.locked[*at].title);
-                    if title.len().max(self.titles[row].len()) > MOST_BYTES {
+                    let (one, other) = (self.titles[row].len(), title.len());
+                    compared += one * other;
+                    if one.max(other) > MOST_BYTES || compared > MOST_PAIRS_OF_BYTES {
                         continue;
                     }
                     let likeness =
@@ -324,24 +332,38 @@ impl<'r> Matching<'r> {
     /// Renamed: the one row of its section that is left, in the same place, where there are no details that
     /// could say otherwise.
     fn same_place(&mut self) {
+        let rows = self.rows.iter().map(|row| row.section.identity.as_str());
+        let (now, rows_of) = places(rows.map(Some));
+        let locked = self.locked.iter();
+        let (then, locked_of) = places(locked.map(|row| (!row.gone).then_some(&*row.section)));
         for (rows, locked) in self.left() {
             let ([row], [at]) = (rows.as_slice(), locked.as_slice()) else {
                 continue;
             };
-            let section = &self.rows[*row].section.identity;
-            let now: Vec<usize> = (0..self.rows.len())
-                .filter(|row| self.rows[*row].section.identity == *section)
-                .collect();
-            let then: Vec<usize> = (0..self.locked.len())
-                .filter(|at| !self.locked[*at].gone && self.locked[*at].section == *section)
-                .collect();
-            let place = |list: &[usize], of: usize| list.iter().position(|one| *one == of);
+            let section = self.rows[*row].section.identity.as_str();
             let bare = self.details[*row].is_empty() && self.locked[*at].detail.is_empty();
-            if bare && now.len() == then.len() && place(&now, *row) == place(&then, *at) {
+            if bare && rows_of.get(section) == locked_of.get(section) && now[*row] == then[*at] {
                 self.pair(*row, *at);
             }
         }
     }
+}
+
+/// The place of each row within its section, and how many rows each section has; rows without a section have
+/// no place.
+fn places<'s>(
+    sections: impl Iterator<Item = Option<&'s str>>,
+) -> (Vec<usize>, HashMap<&'s str, usize>) {
+    let mut of: HashMap<&str, usize> = HashMap::new();
+    let mut places = Vec::new();
+    for section in sections {
+        let count = section.map(|section| of.entry(section).or_default());
+        places.push(count.map_or(0, |count| {
+            *count += 1;
+            *count
+        }));
+    }
+    (places, of)
 }
 
 /// What the lock keeps of a row's details.

@@ -152,12 +152,28 @@ impl Columns {
     }
 }
 
-/// Whether a row has more cells than its table has columns: which of them is which nobody can tell.
-pub(super) fn has_too_many_cells(text: &str, header: &Line, row: &Line) -> bool {
-    let (has, width) = (row.cells.len(), header.cells.len());
-    let own = derived_columns(text, header).unwrap_or(width);
-    let is_derived = || row.cell(text, own).is_some_and(is_derived_status);
-    has > width || (has > own && !is_derived())
+/// How many columns a table has, and how many of them are its own, not appended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Width {
+    all: usize,
+    own: usize,
+}
+
+impl Width {
+    pub(super) fn of(text: &str, header: &Line) -> Self {
+        let all = header.cells.len();
+        Self {
+            all,
+            own: derived_columns(text, header).unwrap_or(all),
+        }
+    }
+
+    /// Whether a row has more cells than its table has columns: which of them is which nobody can tell.
+    pub(super) fn is_exceeded_by(self, text: &str, row: &Line) -> bool {
+        let has = row.cells.len();
+        let is_derived = || row.cell(text, self.own).is_some_and(is_derived_status);
+        has > self.all || (has > self.own && !is_derived())
+    }
 }
 
 /// The rows of a document and the gates that some of them are bullets of.
@@ -225,6 +241,7 @@ fn of_table(
     let text = &document.text;
     let table = &document.tables[index];
     let section = sections.of(table.heading);
+    let width = Width::of(text, &table.header);
     for (at, row) in table.rows.iter().enumerate() {
         let cell = |column: usize| row.cell(text, column).unwrap_or_default();
         let optional = |column: Option<usize>| {
@@ -236,7 +253,7 @@ fn of_table(
         }
         let wrong = if row.code_has_pipes {
             Some("a `|` within code is written `\\|` as well")
-        } else if has_too_many_cells(text, &table.header, row) {
+        } else if width.is_exceeded_by(text, row) {
             Some("more cells than columns: a `|` within a cell is written `\\|`")
         } else if row.cells.len() <= columns.status {
             Some("fewer cells than columns: the status is missing")
