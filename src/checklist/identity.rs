@@ -45,6 +45,8 @@ pub(super) struct Identities {
     pub(super) locked: Vec<Option<usize>>,
     /// Rows, and the titles that they had.
     pub(super) renamed: Vec<(usize, String)>,
+    /// Rows whose own id another row had before them.
+    pub(super) duplicates: Vec<usize>,
 }
 
 /// Gives every row its id: the locked one where the lock knows it.
@@ -60,10 +62,14 @@ pub(super) fn identify(rows: &[RawRow], lock: &Lock) -> Identities {
     let mut counters: HashMap<String, usize> = HashMap::new();
     let mut orders: HashMap<&str, usize> = HashMap::new();
     let mut ids = Vec::with_capacity(rows.len());
-    for (row, locked) in rows.iter().zip(&to_lock) {
+    let mut duplicates = Vec::new();
+    for (at, (row, locked)) in rows.iter().zip(&to_lock).enumerate() {
         let order = orders.entry(&row.section.identity).or_default();
         *order += 1;
         let own = row.own_id.as_deref().filter(|own| own_used.insert(own));
+        if own.is_none() && row.own_id.is_some() {
+            duplicates.push(at);
+        }
         ids.push(match (own, locked) {
             (Some(own), _) => own.to_owned(),
             (None, Some(locked)) => lock.rows[*locked].id.clone(),
@@ -71,6 +77,7 @@ pub(super) fn identify(rows: &[RawRow], lock: &Lock) -> Identities {
         });
     }
     Identities {
+        duplicates,
         ids,
         locked: to_lock,
         renamed: renamed

@@ -192,6 +192,18 @@ impl Checklist {
                 ),
             });
         }
+        for row in identities.duplicates {
+            let raw = &found.rows[row];
+            let own = raw.own_id.as_deref().unwrap_or_default();
+            problems.push(Problem {
+                code: "duplicate-id",
+                line: raw.line,
+                text: format!(
+                    "another row has the id `{own}` as well: this one is {}",
+                    identities.ids[row]
+                ),
+            });
+        }
         let headings: Vec<Option<usize>> = found.rows.iter().map(|row| row.heading).collect();
         let rows: Vec<Row> = found
             .rows

@@ -323,7 +323,7 @@ pub(super) fn derived_columns(text: &str, header: &Line) -> Option<usize> {
         .into_iter()
         .find_map(|language| {
             let wanted = titles(language).map(str::to_lowercase);
-            let last = names.len().checked_sub(DERIVED)?;
-            (names[last..] == wanted).then_some(last)
+            // Somebody may have added a column behind them.
+            names.windows(DERIVED).rposition(|some| some == wanted)
         })
 }

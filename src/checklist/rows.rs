@@ -248,7 +248,9 @@ fn of_table(
             let value = plain(cell(column?));
             (!value.is_empty()).then_some(value)
         };
-        if (0..row.cells.len()).all(|column| cell(column).is_empty()) {
+        // Nothing, or dashes that make no table.
+        let says_nothing = |column: usize| cell(column).chars().all(|c| matches!(c, '-' | ':'));
+        if (0..row.cells.len()).all(says_nothing) {
             continue;
         }
         let wrong = if row.code_has_pipes {
