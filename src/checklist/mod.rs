@@ -15,6 +15,7 @@ mod contradict;
 mod gates;
 mod identity;
 mod join;
+mod keys;
 mod listing;
 mod lock;
 mod parse;

@@ -6,7 +6,7 @@ use super::cells::is_derived_status;
 use super::parse::{Document, Problem, Row as Line, Table, status_column};
 use super::regenerate::derived_columns;
 use super::text::{plain, slug, words};
-use super::{gates, identity};
+use super::{gates, keys};
 
 /// Where a row's status stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,7 +219,7 @@ pub(super) fn collect(document: &Document, problems: &mut Vec<Problem>) -> Found
 /// Under a heading with a key a table without a status is likely to be one whose status got lost.
 fn without_status(document: &Document, table: &Table, problems: &mut Vec<Problem>) {
     let heading = table.heading.map(|at| &document.headings[at]);
-    if let Some(key) = heading.and_then(|heading| identity::section_key(&heading.title)) {
+    if let Some(key) = heading.and_then(|heading| keys::section_key(&heading.title)) {
         problems.push(Problem {
             code: "no-status-column",
             line: table.header.line,
@@ -249,8 +249,8 @@ fn of_table(
             (!value.is_empty()).then_some(value)
         };
         // Nothing, or dashes that make no table.
-        let says_nothing = |column: usize| cell(column).chars().all(|c| matches!(c, '-' | ':'));
-        if (0..row.cells.len()).all(says_nothing) {
+        let is_empty = |column: usize| cell(column).is_empty();
+        if (0..row.cells.len()).all(is_empty) || is_dashes(cell(columns.title)) {
             continue;
         }
         let wrong = if row.code_has_pipes {
@@ -290,6 +290,10 @@ fn of_table(
     }
 }
 
+fn is_dashes(cell: &str) -> bool {
+    cell.len() >= 3 && cell.chars().all(|c| matches!(c, '-' | ':'))
+}
+
 /// The section of each heading, each with an identity of its own.
 struct Sections<'d> {
     document: &'d Document,
@@ -311,7 +315,7 @@ impl<'d> Sections<'d> {
             return known.clone();
         }
         let title = heading.map_or_else(String::new, |at| self.document.headings[at].title.clone());
-        let key = identity::section_key(&title);
+        let key = keys::section_key(&title);
         let wanted = match (&key, heading) {
             (Some(key), _) => key.clone(),
             (None, Some(_)) => slug(&title),

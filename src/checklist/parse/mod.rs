@@ -315,14 +315,12 @@ impl<'t> Scanner<'t> {
     }
 
     /// What is quoted is not read. A table in it is said to be there, since people see its ticks.
-    fn quote_here(&mut self, line: &str) -> bool {
+    fn quote_here(&mut self, line: &'t str) -> bool {
         let content = line.trim_start();
         if !content.starts_with('>') {
             return false;
         }
-        fn quoted(line: &str) -> &str {
-            line.trim_start_matches(['>', ' ', '\t'])
-        }
+        let quoted = |line: &'t str| line.trim_start_matches(['>', ' ', '\t']);
         let is_table = has_dashes_only(quoted(self.line(self.at + 1)));
         if is_table && quoted(content).split('|').any(is_status) {
             self.broken("a table within a quote is not read".to_owned());
