@@ -7,37 +7,6 @@ use super::lock::{Lock, LockedRow};
 use super::rows::RawRow;
 use super::text::{digest, loose, slug};
 
-/// The key that a heading begins with: `A1` of `#### A1. Servers`, `A` of `### 📁 A. Infrastructure`, `1.2` of
-/// `1.2 Network`.
-pub(super) fn section_key(title: &str) -> Option<String> {
-    const MOST_LETTERS: usize = 3;
-    let title = loose(title);
-    let text = title.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let letters = text.bytes().take_while(u8::is_ascii_alphabetic).count();
-    let mut end = letters;
-    loop {
-        let rest = &text[end..];
-        let dot = usize::from(end > letters && rest.starts_with('.'));
-        let digits = rest[dot..].bytes().take_while(u8::is_ascii_digit).count();
-        if digits == 0 {
-            break;
-        }
-        end += dot + digits;
-    }
-    let key = &text[..end];
-    let next = text[end..].chars().next();
-    let marked = matches!(next, Some('.' | ':' | '、' | ')' | ']'));
-    let apart = next.is_none_or(|c| c.is_whitespace() || matches!(c, '-' | '—' | '–'));
-    let numbered = end > letters;
-    let is_key = match (letters, numbered) {
-        (0, true) => marked || (apart && key.contains('.')),
-        (1..=MOST_LETTERS, true) => marked || apart,
-        (1, false) => marked && key.bytes().all(|b| b.is_ascii_uppercase()),
-        _ => false,
-    };
-    (is_key && key.len() <= 32).then(|| key.to_owned())
-}
-
 /// The ids of all rows, and which rows were known only after they had been renamed.
 pub(super) struct Identities {
     pub(super) ids: Vec<String>,
@@ -45,6 +14,8 @@ pub(super) struct Identities {
     pub(super) locked: Vec<Option<usize>>,
     /// Rows, and the titles that they had.
     pub(super) renamed: Vec<(usize, String)>,
+    /// Rows whose own id another row had before them.
+    pub(super) duplicates: Vec<usize>,
 }
 
 /// Gives every row its id: the locked one where the lock knows it.
@@ -60,10 +31,14 @@ pub(super) fn identify(rows: &[RawRow], lock: &Lock) -> Identities {
     let mut counters: HashMap<String, usize> = HashMap::new();
     let mut orders: HashMap<&str, usize> = HashMap::new();
     let mut ids = Vec::with_capacity(rows.len());
-    for (row, locked) in rows.iter().zip(&to_lock) {
+    let mut duplicates = Vec::new();
+    for (at, (row, locked)) in rows.iter().zip(&to_lock).enumerate() {
         let order = orders.entry(&row.section.identity).or_default();
         *order += 1;
         let own = row.own_id.as_deref().filter(|own| own_used.insert(own));
+        if own.is_none() && row.own_id.is_some() {
+            duplicates.push(at);
+        }
         ids.push(match (own, locked) {
             (Some(own), _) => own.to_owned(),
             (None, Some(locked)) => lock.rows[*locked].id.clone(),
@@ -71,6 +46,7 @@ pub(super) fn identify(rows: &[RawRow], lock: &Lock) -> Identities {
         });
     }
     Identities {
+        duplicates,
         ids,
         locked: to_lock,
         renamed: renamed
@@ -277,7 +253,10 @@ impl<'r> Matching<'r> {
                 section.1.push(at);
             }
         }
-        by_section.into_values().collect()
+        // In their order, so that what is compared does not depend on chance.
+        let mut left: Vec<_> = by_section.into_values().collect();
+        left.sort_unstable();
+        left
     }
 
     /// Renamed: in its section, with a title that is much the same.
@@ -288,6 +267,9 @@ impl<'r> Matching<'r> {
         // Comparing everything with everything is for a handful.
         const MOST: usize = 64;
         const MOST_BYTES: usize = 512;
+        // And in all for as long as nobody waits for it: beyond it a row is a new one.
+        const MOST_PAIRS_OF_BYTES: usize = 16 << 20;
+        let mut compared = 0;
         for (rows, locked) in self.left() {
             if rows.len() > MOST || locked.len() > MOST {
                 continue;
@@ -296,7 +278,9 @@ impl<'r> Matching<'r> {
             for row in rows {
                 for at in &locked {
                     let title = loose(&self.locked[*at].title);
-                    if title.len().max(self.titles[row].len()) > MOST_BYTES {
+                    let (one, other) = (self.titles[row].len(), title.len());
+                    compared += one * other;
+                    if one.max(other) > MOST_BYTES || compared > MOST_PAIRS_OF_BYTES {
                         continue;
                     }
                     let likeness =
@@ -324,24 +308,38 @@ impl<'r> Matching<'r> {
     /// Renamed: the one row of its section that is left, in the same place, where there are no details that
     /// could say otherwise.
     fn same_place(&mut self) {
+        let rows = self.rows.iter().map(|row| row.section.identity.as_str());
+        let (now, rows_of) = places(rows.map(Some));
+        let locked = self.locked.iter();
+        let (then, locked_of) = places(locked.map(|row| (!row.gone).then_some(&*row.section)));
         for (rows, locked) in self.left() {
             let ([row], [at]) = (rows.as_slice(), locked.as_slice()) else {
                 continue;
             };
-            let section = &self.rows[*row].section.identity;
-            let now: Vec<usize> = (0..self.rows.len())
-                .filter(|row| self.rows[*row].section.identity == *section)
-                .collect();
-            let then: Vec<usize> = (0..self.locked.len())
-                .filter(|at| !self.locked[*at].gone && self.locked[*at].section == *section)
-                .collect();
-            let place = |list: &[usize], of: usize| list.iter().position(|one| *one == of);
+            let section = self.rows[*row].section.identity.as_str();
             let bare = self.details[*row].is_empty() && self.locked[*at].detail.is_empty();
-            if bare && now.len() == then.len() && place(&now, *row) == place(&then, *at) {
+            if bare && rows_of.get(section) == locked_of.get(section) && now[*row] == then[*at] {
                 self.pair(*row, *at);
             }
         }
     }
+}
+
+/// The place of each row within its section, and how many rows each section has; rows without a section have
+/// no place.
+fn places<'s>(
+    sections: impl Iterator<Item = Option<&'s str>>,
+) -> (Vec<usize>, HashMap<&'s str, usize>) {
+    let mut of: HashMap<&str, usize> = HashMap::new();
+    let mut places = Vec::new();
+    for section in sections {
+        let count = section.map(|section| of.entry(section).or_default());
+        places.push(count.map_or(0, |count| {
+            *count += 1;
+            *count
+        }));
+    }
+    (places, of)
 }
 
 /// What the lock keeps of a row's details.
@@ -351,38 +349,5 @@ pub(super) fn detail_digest(detail: &str) -> String {
         detail
     } else {
         digest(&detail)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::section_key;
-
-    #[test]
-    fn keys_of_headings() {
-        for (title, key) in [
-            ("A1. 服务器资源配置", Some("A1")),
-            ("Ａ１．服务器", Some("A1")),
-            ("A1、服务器", Some("A1")),
-            ("A1：服务器", Some("A1")),
-            ("A1 Servers", Some("A1")),
-            ("A1", Some("A1")),
-            ("📁 A. 基础设施准备", Some("A")),
-            ("🗄\u{fe0f} B. 数据库配置", Some("B")),
-            ("1.2 Network", Some("1.2")),
-            ("1. Network", Some("1")),
-            ("SEC-1", None),
-            ("SEC1: Roles", Some("SEC1")),
-            ("A server", None),
-            ("2 factors", None),
-            ("K8s", None),
-            ("Week 1: 基础设施", None),
-            ("第一阶段", None),
-            ("24小时", None),
-            ("", None),
-            ("✅", None),
-        ] {
-            assert_eq!(section_key(title).as_deref(), key, "{title}");
-        }
     }
 }

@@ -15,6 +15,7 @@ mod contradict;
 mod gates;
 mod identity;
 mod join;
+mod keys;
 mod listing;
 mod lock;
 mod parse;
@@ -190,6 +191,18 @@ impl Checklist {
                 text: format!(
                     "`{}` is taken for the row `{title}`, renamed: {}",
                     found.rows[*row].title, identities.ids[*row]
+                ),
+            });
+        }
+        for row in identities.duplicates {
+            let raw = &found.rows[row];
+            let own = raw.own_id.as_deref().unwrap_or_default();
+            problems.push(Problem {
+                code: "duplicate-id",
+                line: raw.line,
+                text: format!(
+                    "another row has the id `{own}` as well: this one is {}",
+                    identities.ids[row]
                 ),
             });
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::cells::{NOTHING, escape, evidence, status_text};
 use super::parse::{Row as Line, Table};
-use super::rows::{Columns, Place, has_too_many_cells};
+use super::rows::{Columns, Place, Width};
 use super::text::{is_han, words};
 use super::{Checklist, Row, lock};
 use crate::judge::Status;
@@ -102,7 +102,7 @@ impl Checklist {
                         .entry(table)
                         .or_insert_with(|| writer.head(table_at));
                     let line = &table_at.rows[at];
-                    if !has_too_many_cells(writer.text, &table_at.header, line) {
+                    if !layout.before.is_exceeded_by(writer.text, line) {
                         writer.row(row, line, layout, item, codes);
                     }
                 }
@@ -126,6 +126,8 @@ struct Layout {
     derived: usize,
     /// How many columns there are now.
     width: usize,
+    /// How wide the table was when it was read.
+    before: Width,
 }
 
 struct Writer<'d> {
@@ -147,6 +149,7 @@ impl Writer<'_> {
             status,
             derived: there.unwrap_or(width),
             width,
+            before: Width::of(self.text, &table.header),
         };
         let titles = titles(self.language);
         if let Some(at) = there {
@@ -320,7 +323,7 @@ pub(super) fn derived_columns(text: &str, header: &Line) -> Option<usize> {
         .into_iter()
         .find_map(|language| {
             let wanted = titles(language).map(str::to_lowercase);
-            let last = names.len().checked_sub(DERIVED)?;
-            (names[last..] == wanted).then_some(last)
+            // Somebody may have added a column behind them.
+            names.windows(DERIVED).rposition(|some| some == wanted)
         })
 }

@@ -6,7 +6,7 @@ use super::cells::is_derived_status;
 use super::parse::{Document, Problem, Row as Line, Table, status_column};
 use super::regenerate::derived_columns;
 use super::text::{plain, slug, words};
-use super::{gates, identity};
+use super::{gates, keys};
 
 /// Where a row's status stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,12 +152,28 @@ impl Columns {
     }
 }
 
-/// Whether a row has more cells than its table has columns: which of them is which nobody can tell.
-pub(super) fn has_too_many_cells(text: &str, header: &Line, row: &Line) -> bool {
-    let (has, width) = (row.cells.len(), header.cells.len());
-    let own = derived_columns(text, header).unwrap_or(width);
-    let is_derived = || row.cell(text, own).is_some_and(is_derived_status);
-    has > width || (has > own && !is_derived())
+/// How many columns a table has, and how many of them are its own, not appended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Width {
+    all: usize,
+    own: usize,
+}
+
+impl Width {
+    pub(super) fn of(text: &str, header: &Line) -> Self {
+        let all = header.cells.len();
+        Self {
+            all,
+            own: derived_columns(text, header).unwrap_or(all),
+        }
+    }
+
+    /// Whether a row has more cells than its table has columns: which of them is which nobody can tell.
+    pub(super) fn is_exceeded_by(self, text: &str, row: &Line) -> bool {
+        let has = row.cells.len();
+        let is_derived = || row.cell(text, self.own).is_some_and(is_derived_status);
+        has > self.all || (has > self.own && !is_derived())
+    }
 }
 
 /// The rows of a document and the gates that some of them are bullets of.
@@ -203,7 +219,7 @@ pub(super) fn collect(document: &Document, problems: &mut Vec<Problem>) -> Found
 /// Under a heading with a key a table without a status is likely to be one whose status got lost.
 fn without_status(document: &Document, table: &Table, problems: &mut Vec<Problem>) {
     let heading = table.heading.map(|at| &document.headings[at]);
-    if let Some(key) = heading.and_then(|heading| identity::section_key(&heading.title)) {
+    if let Some(key) = heading.and_then(|heading| keys::section_key(&heading.title)) {
         problems.push(Problem {
             code: "no-status-column",
             line: table.header.line,
@@ -225,18 +241,21 @@ fn of_table(
     let text = &document.text;
     let table = &document.tables[index];
     let section = sections.of(table.heading);
+    let width = Width::of(text, &table.header);
     for (at, row) in table.rows.iter().enumerate() {
         let cell = |column: usize| row.cell(text, column).unwrap_or_default();
         let optional = |column: Option<usize>| {
             let value = plain(cell(column?));
             (!value.is_empty()).then_some(value)
         };
-        if (0..row.cells.len()).all(|column| cell(column).is_empty()) {
+        // Nothing, or dashes that make no table.
+        let is_empty = |column: usize| cell(column).is_empty();
+        if (0..row.cells.len()).all(is_empty) || is_dashes(cell(columns.title)) {
             continue;
         }
         let wrong = if row.code_has_pipes {
             Some("a `|` within code is written `\\|` as well")
-        } else if has_too_many_cells(text, &table.header, row) {
+        } else if width.is_exceeded_by(text, row) {
             Some("more cells than columns: a `|` within a cell is written `\\|`")
         } else if row.cells.len() <= columns.status {
             Some("fewer cells than columns: the status is missing")
@@ -271,6 +290,10 @@ fn of_table(
     }
 }
 
+fn is_dashes(cell: &str) -> bool {
+    cell.len() >= 3 && cell.chars().all(|c| matches!(c, '-' | ':'))
+}
+
 /// The section of each heading, each with an identity of its own.
 struct Sections<'d> {
     document: &'d Document,
@@ -292,7 +315,7 @@ impl<'d> Sections<'d> {
             return known.clone();
         }
         let title = heading.map_or_else(String::new, |at| self.document.headings[at].title.clone());
-        let key = identity::section_key(&title);
+        let key = keys::section_key(&title);
         let wanted = match (&key, heading) {
             (Some(key), _) => key.clone(),
             (None, Some(_)) => slug(&title),

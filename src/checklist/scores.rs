@@ -160,7 +160,7 @@ fn headings(document: &Document, ticked: &Ticked) -> Vec<(usize, String)> {
     all.filter(|(at, _)| ticked.by_heading[*at].rows > 0)
         .map(|(at, heading)| {
             let words = words(&heading.title);
-            let key = super::identity::section_key(&heading.title).unwrap_or_default();
+            let key = super::keys::section_key(&heading.title).unwrap_or_default();
             let key = key.to_lowercase().replace('.', " ");
             let title = words.strip_prefix(&key).unwrap_or(&words);
             (at, title.trim().to_owned())

@@ -229,3 +229,65 @@ fn people_get_a_table() {
         "{stdout}"
     );
 }
+
+/// Code and line of every finding.
+fn found(list: &Value) -> Vec<(&str, u64)> {
+    let findings = list["findings"].as_array().expect("findings").iter();
+    findings
+        .map(|finding| {
+            (
+                finding["code"].as_str().expect("a code"),
+                finding["line"].as_u64().expect("a line"),
+            )
+        })
+        .collect()
+}
+
+fn titles(list: &Value) -> Vec<&str> {
+    rows(list).iter().map(|row| row.1).collect()
+}
+
+#[test]
+fn rows_that_people_see_are_read_or_said_not_to_be() {
+    let table = "## A1. S\n\n| Item | Status |\n|---|---|\n";
+    let interrupted = list(&format!(
+        "{table}| a | done |\nsome text\n| b | done |\ntext\n\nmore"
+    ));
+    assert_eq!(titles(&interrupted), ["a", "b"]);
+    assert_eq!(found(&interrupted), [("broken-row", 6)]);
+    let alone = list(&format!("{table}| a | done |\n\n| b | done |\n"));
+    assert_eq!(
+        (titles(&alone), found(&alone)),
+        (vec!["a"], vec![("broken-row", 7)])
+    );
+    let wide = list(&format!("{table}| a | done |\n｜ b ｜ done ｜\n"));
+    assert_eq!(
+        (titles(&wide), found(&wide)),
+        (vec!["a"], vec![("broken-row", 6)])
+    );
+    let ended = list(&format!("{table}| a | done |\n---\n| b |\n"));
+    assert_eq!(
+        (titles(&ended), found(&ended)),
+        (vec!["a"], Vec::new()),
+        "a line ends the table"
+    );
+    let quoted = list(&format!(
+        "> | Item | Status |\n> |---|---|\n> | q | done |\n\n{table}| a | done |\n"
+    ));
+    assert_eq!(
+        (titles(&quoted), found(&quoted)),
+        (vec!["a"], vec![("broken-table", 1)])
+    );
+    let dashes = list("| Item | Status |\n|---|-x-|\n|---|---|\n| a | done |\n");
+    assert!(!titles(&dashes).contains(&"---"), "{dashes:#}");
+}
+
+#[test]
+fn an_id_that_two_rows_give_themselves_is_that_of_the_first() {
+    let list =
+        list("| ID | Item | Status |\n|---|---|---|\n| X-1 | a | done |\n| X-1 | b | todo |\n");
+    let ids: Vec<&str> = rows(&list).iter().map(|row| row.0).collect();
+    assert_eq!(ids, ["X-1", "rows.b"]);
+    assert_eq!(found(&list), [("duplicate-id", 4)]);
+    assert_eq!(list["findings"][0]["item"], "rows.b");
+}

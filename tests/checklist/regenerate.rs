@@ -299,3 +299,40 @@ fn the_users_document_survives() {
     replay(run.dir(), &[]);
     assert_eq!(text(run.dir()), once);
 }
+
+#[test]
+fn a_column_behind_the_derived_ones_does_not_hide_them() {
+    let (_open, config) = ports();
+    let run = Run::with_config(&config).file(
+        "list.md",
+        "## A1. S\n\n| Item | Status |\n|---|---|\n| a | done |\n| b | todo |\n",
+    );
+    let arguments = [
+        "--once",
+        "--checklist",
+        "list.md",
+        "--format",
+        "json",
+        "--output",
+        "markdown=list.md",
+    ];
+    probe(run.dir(), &arguments);
+    let path = run.dir().join("list.md");
+    let text = std::fs::read_to_string(&path).expect("the document");
+    let noted: String = text
+        .lines()
+        .map(|line| match line {
+            line if line.contains("Difference") => format!("{line} Notes |\n"),
+            line if line.starts_with("|---") => format!("{line} --- |\n"),
+            line if line.starts_with('|') => format!("{line} mine |\n"),
+            line => format!("{line}\n"),
+        })
+        .collect();
+    std::fs::write(&path, &noted).expect("write");
+    probe(run.dir(), &arguments);
+    let again = std::fs::read_to_string(&path).expect("the document");
+    assert_eq!(again.matches("Derived status").count(), 1, "{again}");
+    assert_eq!(again.matches(" mine |").count(), 2, "{again}");
+    assert!(again.contains("| a | ✅ pass |"), "{again}");
+    assert!(again.contains("| b | ❌ fail |"), "{again}");
+}

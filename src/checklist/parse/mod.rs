@@ -118,7 +118,12 @@ pub(super) fn status_column(text: &str, header: &Row) -> Option<usize> {
     header
         .cells
         .iter()
-        .position(|cell| STATUS.contains(&words(&text[cell.clone()]).as_str()))
+        .position(|cell| is_status(&text[cell.clone()]))
+}
+
+/// Whether a title says that a status stands below it.
+fn is_status(title: &str) -> bool {
+    STATUS.contains(&words(title).as_str())
 }
 
 /// Reads a document.
@@ -241,7 +246,7 @@ impl<'t> Scanner<'t> {
 
     fn table_here(&mut self) -> bool {
         let line = self.line(self.at);
-        if !has_pipe(line) || task(line.trim_start()).is_some() {
+        if !has_pipe(line) || task(line.trim_start()).is_some() || self.quote_here(line) {
             return false;
         }
         let header = self.row(self.at);
@@ -273,7 +278,12 @@ impl<'t> Scanner<'t> {
             self.see(false);
             self.at += 1;
         }
-        while self.at < self.spans.len() && self.is_row() {
+        while self.at < self.spans.len() && (self.is_row(self.at) || self.interrupted_here()) {
+            if !self.is_row(self.at) {
+                self.see(true);
+                self.at += 1;
+                continue;
+            }
             let mut row = self.row(self.at);
             // Looking for the end of each piece of code takes its time in a line that is not for people.
             let is_short = self.line(self.at).len() <= MAX_LINE_BYTES;
@@ -304,13 +314,53 @@ impl<'t> Scanner<'t> {
         });
     }
 
-    fn is_row(&self) -> bool {
-        let line = self.line(self.at);
+    /// What is quoted is not read. A table in it is said to be there, since people see its ticks.
+    fn quote_here(&mut self, line: &'t str) -> bool {
+        let content = line.trim_start();
+        if !content.starts_with('>') {
+            return false;
+        }
+        let quoted = |line: &'t str| line.trim_start_matches(['>', ' ', '\t']);
+        let is_table = has_dashes_only(quoted(self.line(self.at + 1)));
+        if is_table && quoted(content).split('|').any(is_status) {
+            self.broken("a table within a quote is not read".to_owned());
+        }
+        true
+    }
+
+    /// Whether the line is text within a table: Markdown takes it for a row, and what follows still belongs to
+    /// the table.
+    fn interrupted_here(&mut self) -> bool {
+        let begins = |line: &str| {
+            let content = line.trim_start();
+            content.is_empty()
+                || content.starts_with(['>', '#', '<'])
+                || list_marker(content).is_some()
+                || underline(content).is_some()
+                || Fence::open(content).is_some()
+        };
+        let next = (self.at..self.spans.len())
+            .find(|at| self.is_row(*at) || begins(self.line(*at)))
+            .filter(|at| *at > self.at && self.is_row(*at));
+        if next.is_some() {
+            self.document.problems.push(Problem {
+                code: "broken-row",
+                line: self.at + 1,
+                text: "text within a table: put it behind the table, after an empty line"
+                    .to_owned(),
+            });
+        }
+        next.is_some()
+    }
+
+    fn is_row(&self, at: usize) -> bool {
+        let line = self.line(at);
         let content = line.trim_start();
         has_pipe(line)
             && line.len() - content.len() < 4
             && atx_heading(content).is_none()
             && task(content).is_none()
+            && !content.starts_with(['>', '｜'])
             && !content.starts_with("```")
             && !content.starts_with("~~~")
     }
@@ -370,6 +420,15 @@ impl<'t> Scanner<'t> {
     }
 
     fn text_here(&mut self, content: &str) {
+        let is_lone_row = content.starts_with('|') && content.trim_end().ends_with('|');
+        if (is_lone_row && pipes(content).count() > 2) || content.starts_with('｜') {
+            self.document.problems.push(Problem {
+                code: "broken-row",
+                line: self.at + 1,
+                text: "this line belongs to no table and is not read: a row follows its table without an empty line, between `|`"
+                    .to_owned(),
+            });
+        }
         if !content.is_empty() {
             let indented = self.line(self.at).starts_with([' ', '\t']);
             self.in_list = list_marker(content).is_some() || (self.in_list && indented);
