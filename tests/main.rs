@@ -30,6 +30,7 @@ mod page;
 mod postgres;
 mod prometheus;
 mod redis;
+mod reports;
 mod shipped;
 mod tcp;
 mod tls;

@@ -2,35 +2,51 @@
 
 use std::collections::HashSet;
 
-use super::claims::ClaimStatus;
+use super::Checklist;
 use crate::judge::Status;
-use crate::plan::{Item, Plan};
-use crate::verdict::{Finding, ItemReport};
+use crate::plan::{ClaimStatus, Item, Plan};
+use crate::verdict::{Finding, ItemReport, Verdict};
 
-/// All contradictions, in the order of the items.
-pub fn contradictions(plan: &Plan, items: &[ItemReport]) -> Vec<Finding> {
+/// Adds to a verdict what is odd about the checklist, and what in it the results contradict.
+pub fn add_findings(plan: &Plan, checklist: Option<&Checklist>, verdict: &mut Verdict) {
+    let mut findings: Vec<Finding> = Vec::new();
+    findings.extend(checklist.into_iter().flat_map(|one| one.findings.clone()));
+    findings.extend(contradictions(plan, &verdict.items));
+    findings.extend(checklist.into_iter().flat_map(|one| unheard(plan, one)));
+    for finding in &mut findings {
+        plan.redactor.replace(&mut finding.text);
+    }
+    findings.append(&mut verdict.findings);
+    verdict.findings = findings;
+}
+
+/// All contradictions between items, in their order.
+fn contradictions(plan: &Plan, items: &[ItemReport]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (item, report) in plan.items.iter().zip(items) {
         claimed(item, report, &mut findings);
         alias(plan, items, item, report, &mut findings);
         prerequisites(plan, items, item, report, &mut findings);
     }
-    if let Some(checklist) = &plan.checklist {
-        let known: HashSet<&str> = plan.items.iter().map(|item| item.id.as_str()).collect();
-        let unheard = checklist.rows.iter().filter(|row| {
-            row.claim.status == ClaimStatus::Pass && !known.contains(row.id.as_str())
-        });
-        for row in unheard {
-            findings.push(Finding {
-                code: "claimed-pass-unsupported".to_owned(),
-                item: Some(row.id.clone()),
-                file: Some(row.claim.file.clone()),
-                line: Some(row.claim.line),
-                text: format!("`{}` is ticked, and no item answers for it", row.title),
-            });
-        }
-    }
     findings
+}
+
+/// Rows that are ticked and that nothing answers for: bullets of gates.
+fn unheard(plan: &Plan, checklist: &Checklist) -> Vec<Finding> {
+    let known: HashSet<&str> = plan.items.iter().map(|item| item.id.as_str()).collect();
+    let ticked = checklist
+        .rows
+        .iter()
+        .filter(|row| row.claim.status == ClaimStatus::Pass && !known.contains(row.id.as_str()));
+    ticked
+        .map(|row| Finding {
+            code: "claimed-pass-unsupported".to_owned(),
+            item: Some(row.id.clone()),
+            file: Some(row.claim.file.clone()),
+            line: Some(row.claim.line),
+            text: format!("`{}` is ticked, and no item answers for it", row.title),
+        })
+        .collect()
 }
 
 /// A finding at the claim, or where the item was configured.

@@ -7,7 +7,8 @@ use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 use super::thresholds::{self, Threshold};
-use super::{Checklist, Claim, ClaimStatus, Row};
+use super::{Checklist, Row};
+use crate::plan::{Claim, ClaimStatus};
 use crate::verdict::Finding;
 
 /// A checklist as it claims to be.

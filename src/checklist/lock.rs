@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::ChecklistError;
-use super::claims::ClaimStatus;
+use super::{Checklist, ChecklistError, Row, identity};
 use crate::limits::read_file;
+use crate::plan::ClaimStatus;
 
 /// The version of the file.
 const SCHEMA: &str = "probe.checklist-lock/v1";
@@ -51,7 +51,7 @@ pub(super) struct LockedClaim {
 }
 
 /// Where the lock of a document is.
-pub(super) fn path_of(document: &Path) -> PathBuf {
+pub(crate) fn path_of(document: &Path) -> PathBuf {
     let mut name = document.as_os_str().to_owned();
     name.push(".lock");
     PathBuf::from(name)
@@ -107,5 +107,44 @@ impl Lock {
             "{{\n  \"schema\": \"{SCHEMA}\",\n  \"rows\": [\n{}\n  ]\n}}\n",
             rows.join(",\n")
         ))
+    }
+}
+
+impl Checklist {
+    /// The lock that freezes who the rows are, for the document at `path`: where it belongs, and what is in it.
+    ///
+    /// # Errors
+    /// Text that is not JSON; there is none.
+    pub fn lock_text(&self, path: &Path) -> Result<(PathBuf, String), serde_json::Error> {
+        let lock = self.next_lock(|row| row.generated.clone());
+        Ok((path_of(path), lock.to_text()?))
+    }
+
+    /// The lock after `generated` was written into the document.
+    pub(super) fn next_lock(&self, generated: impl Fn(&Row) -> Option<String>) -> Lock {
+        let mut rows: Vec<LockedRow> = self
+            .rows
+            .iter()
+            .map(|row| LockedRow {
+                id: row.id.clone(),
+                section: row.section_identity.clone(),
+                title: row.title.clone(),
+                detail: identity::detail_digest(&row.detail),
+                claim: LockedClaim {
+                    status: row.claim.status,
+                    text: row.claim.text.clone(),
+                },
+                generated: generated(row),
+                gone: false,
+            })
+            .collect();
+        let here: HashSet<&str> = self.rows.iter().map(|row| row.id.as_str()).collect();
+        let all = self.lock.rows.iter();
+        let gone = all.filter(|row| !here.contains(row.id.as_str()));
+        rows.extend(gone.map(|row| LockedRow {
+            gone: true,
+            ..row.clone()
+        }));
+        Lock::new(rows)
     }
 }

@@ -5,13 +5,16 @@
 //! - `claims` reads what a row says of itself; `thresholds`, `placeholders` and `scores` read what
 //!   else is in it.
 //! - `identity` gives each row the same id every time, by means of the `lock` beside the document.
-//! - `contradict` holds claims against results, `regenerate` writes results into the document.
+//! - `join` tells the plan what is claimed; `contradict` holds claims against results, `regenerate` writes
+//!   results into the document, and `cells` has the words.
 
+mod assemble;
+mod cells;
 mod claims;
 mod contradict;
 mod gates;
 mod identity;
-mod language;
+mod join;
 mod listing;
 mod lock;
 mod parse;
@@ -24,24 +27,23 @@ mod tests;
 mod text;
 mod thresholds;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use claims::{Claim, ClaimStatus};
-pub use contradict::contradictions;
-pub use language::Language;
+pub use contradict::add_findings;
 pub use listing::{Listing, listing_table};
+pub(crate) use lock::path_of as lock_path;
 pub use regenerate::{Regenerated, Volatile};
 pub use thresholds::{Comparison, Threshold};
 
-use crate::limits::read_file;
-use crate::plan::{Item, Plan, SourceRef, wildcard};
-use crate::verdict::Finding;
-use lock::{Lock, LockedClaim, LockedRow};
+use assemble::{finding, make_row, ticks};
+use lock::Lock;
 use parse::{Document, Problem};
-use rows::{Place, RawRow};
-use scores::{Ticked, Ticks};
+use rows::Place;
+
+use crate::limits::read_file;
+use crate::plan::Claim;
+use crate::verdict::Finding;
 
 /// A document larger than this is no checklist.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -240,191 +242,5 @@ impl Checklist {
     /// The rows that are not bullets of a gate.
     pub fn items(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| row.gate.is_none())
-    }
-
-    /// The lock that freezes who the rows are, for the document at `path`: where it belongs, and what is in it.
-    ///
-    /// # Errors
-    /// Text that is not JSON; there is none.
-    pub fn lock_text(&self, path: &Path) -> Result<(PathBuf, String), serde_json::Error> {
-        let lock = self.next_lock(|row| row.generated.clone());
-        Ok((lock::path_of(path), lock.to_text()?))
-    }
-
-    /// The lock after `generated` was written into the document.
-    fn next_lock(&self, generated: impl Fn(&Row) -> Option<String>) -> Lock {
-        let mut rows: Vec<LockedRow> = self
-            .rows
-            .iter()
-            .map(|row| LockedRow {
-                id: row.id.clone(),
-                section: row.section_identity.clone(),
-                title: row.title.clone(),
-                detail: identity::detail_digest(&row.detail),
-                claim: LockedClaim {
-                    status: row.claim.status,
-                    text: row.claim.text.clone(),
-                },
-                generated: generated(row),
-                gone: false,
-            })
-            .collect();
-        let here: HashSet<&str> = self.rows.iter().map(|row| row.id.as_str()).collect();
-        let all = self.lock.rows.iter();
-        let gone = all.filter(|row| !here.contains(row.id.as_str()));
-        rows.extend(gone.map(|row| LockedRow {
-            gone: true,
-            ..row.clone()
-        }));
-        Lock::new(rows)
-    }
-
-    /// Tells the plan what the document claims. A row that no item answers for becomes an item of its
-    /// own, unknown, in every gate whose patterns name it.
-    pub fn join(&self, plan: &mut Plan) {
-        let by_id: HashMap<String, usize> = plan
-            .items
-            .iter()
-            .enumerate()
-            .map(|(at, item)| (item.id.clone(), at))
-            .collect();
-        let mut categories: HashMap<String, Option<String>> = HashMap::new();
-        for item in &plan.items {
-            if let Some(section) = &item.section {
-                categories
-                    .entry(section.clone())
-                    .or_insert_with(|| item.category.clone());
-            }
-        }
-        for row in &self.rows {
-            let mut claim = row.claim.clone();
-            plan.redactor.replace(&mut claim.text);
-            if let Some(at) = by_id.get(&row.id) {
-                plan.items[*at].claim = Some(claim);
-            } else if row.gate.is_none() {
-                let category = categories.get(&row.section).cloned().flatten();
-                let mut item = unmapped(row, claim, category);
-                for text in item.texts() {
-                    plan.redactor.replace(text);
-                }
-                let index = plan.items.len();
-                let gates = plan.gates.iter_mut();
-                let gates = gates.map(|gate| (&gate.patterns, &mut gate.items));
-                let risks = plan.risks.iter_mut();
-                let risks = risks.map(|risk| (&risk.patterns, &mut risk.items));
-                for (patterns, items) in gates.chain(risks) {
-                    if patterns.iter().any(|pattern| wildcard(pattern, &item.id)) {
-                        items.push(index);
-                    }
-                }
-                plan.items.push(item);
-            }
-        }
-    }
-}
-
-fn unmapped(row: &Row, claim: Claim, category: Option<String>) -> Item {
-    Item {
-        id: row.id.clone(),
-        title: row.title.clone(),
-        titles: BTreeMap::new(),
-        section: Some(row.section.clone()).filter(|section| !section.is_empty()),
-        category,
-        weight: 1.0,
-        owner: row.owner.clone(),
-        needs: Vec::new(),
-        ttl: None,
-        misses: None,
-        remediation: None,
-        waiver: None,
-        alias_of: None,
-        prerequisites: Vec::new(),
-        source: SourceRef {
-            file: claim.file.clone(),
-            line: claim.line,
-        },
-        claim: Some(claim),
-        unmapped: true,
-    }
-}
-
-/// A row with what it claims: where its status was generated, what it claimed before.
-fn make_row(
-    raw: RawRow,
-    id: String,
-    locked: Option<&LockedRow>,
-    file: &str,
-    problems: &mut Vec<Problem>,
-) -> Row {
-    let same = |text: &str| text::loose(text) == text::loose(&raw.status);
-    let kept = locked
-        .filter(|locked| locked.generated.as_deref().is_some_and(same) || same(&locked.claim.text));
-    let (status, text) = if let Some(locked) = kept {
-        (locked.claim.status, locked.claim.text.clone())
-    } else {
-        let status = match raw.place {
-            Place::Box { .. } if raw.status == "x" => Some(ClaimStatus::Pass),
-            Place::Box { .. } => Some(ClaimStatus::Pending),
-            Place::Cell { .. } => claims::status(&raw.status),
-        };
-        if status.is_none() {
-            problems.push(Problem {
-                code: "unreadable-status",
-                line: raw.line,
-                text: format!("`{}` is no status: it counts as pending", raw.status),
-            });
-        }
-        (status.unwrap_or(ClaimStatus::Pending), raw.status.clone())
-    };
-    Row {
-        id,
-        title: raw.title,
-        section: raw.section.name,
-        section_title: raw.section.title,
-        claim: Claim {
-            status,
-            text,
-            file: file.to_owned(),
-            line: raw.line,
-        },
-        detail: raw.detail,
-        owner: raw.owner,
-        due: raw.due,
-        gate: raw.gate,
-        section_identity: raw.section.identity,
-        place: raw.place,
-        generated: locked.and_then(|locked| locked.generated.clone()),
-    }
-}
-
-/// What is ticked under each heading, by the claims of the items.
-fn ticks(document: &Document, rows: &[Row], headings: &[Option<usize>]) -> Ticked {
-    let mut ticked = Ticked {
-        all: Ticks::default(),
-        by_heading: vec![Ticks::default(); document.headings.len()],
-    };
-    for (row, heading) in rows.iter().zip(headings) {
-        if row.gate.is_some() {
-            continue;
-        }
-        let passed = row.claim.status == ClaimStatus::Pass;
-        ticked.all.add(passed);
-        let mut above = *heading;
-        while let Some(at) = above {
-            ticked.by_heading[at].add(passed);
-            above = document.headings[at].parent;
-        }
-    }
-    ticked
-}
-
-fn finding(problem: Problem, rows: &[Row], file: &str) -> Finding {
-    let at = rows.binary_search_by_key(&problem.line, |row| row.claim.line);
-    Finding {
-        code: problem.code.to_owned(),
-        item: at.ok().map(|at| rows[at].id.clone()),
-        file: Some(file.to_owned()),
-        line: Some(problem.line),
-        text: problem.text,
     }
 }

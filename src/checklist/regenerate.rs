@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::claims::ClaimStatus;
-use super::language::Language;
+use super::cells::{NOTHING, escape, evidence, status_text};
 use super::parse::{Row as Line, Table};
 use super::rows::{Columns, Place, has_too_many_cells};
-use super::text::words;
+use super::text::{is_han, words};
 use super::{Checklist, Row, lock};
 use crate::judge::Status;
-use crate::verdict::{Basis, ItemReport, Verdict};
+use crate::plan::ClaimStatus;
+use crate::report::Language;
+use crate::verdict::{ItemReport, Verdict};
 
 /// What is written: the document, and its lock.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,13 +39,19 @@ pub enum Volatile {
 const DERIVED: usize = 4;
 /// The appended columns that differ from run to run: evidence, and when it was observed.
 const VOLATILE: [usize; 2] = [1, 2];
-/// Stands where there is nothing to say: an empty cell at the end of a row could be taken for none.
-const NOTHING: &str = "—";
-
 fn titles(language: Language) -> [&'static str; DERIVED] {
     match language {
         Language::En => ["Derived status", "Evidence", "Observed at", "Difference"],
         Language::Zh => ["推导状态", "证据", "观测时间", "差异"],
+    }
+}
+
+/// The language of a document.
+fn language_of(text: &str) -> Language {
+    if text.chars().any(is_han) {
+        Language::Zh
+    } else {
+        Language::En
     }
 }
 
@@ -73,7 +80,7 @@ impl Checklist {
         }
         let mut writer = Writer {
             text: &self.document.text,
-            language: language.unwrap_or_else(|| Language::of(&self.document.text)),
+            language: language.unwrap_or_else(|| language_of(&self.document.text)),
             volatile,
             edits: Vec::new(),
             generated: HashMap::new(),
@@ -316,86 +323,4 @@ pub(super) fn derived_columns(text: &str, header: &Line) -> Option<usize> {
             let last = names.len().checked_sub(DERIVED)?;
             (names[last..] == wanted).then_some(last)
         })
-}
-
-/// Whether a cell holds what this program writes as a derived status.
-pub(super) fn is_derived_status(cell: &str) -> bool {
-    [Language::Zh, Language::En].into_iter().any(|language| {
-        Status::ALL.into_iter().any(|status| {
-            cell.strip_prefix(language.status(status))
-                .is_some_and(|rest| rest.starts_with(" · "))
-        })
-    })
-}
-
-fn status_text(language: Language, item: &ItemReport) -> String {
-    let word = language.status(item.result);
-    if item.basis == Basis::Waived {
-        return match language {
-            Language::En => format!("⚠️ waived ({word})"),
-            Language::Zh => format!("⚠️ 豁免（{word}）"),
-        };
-    }
-    let sign = match item.result {
-        Status::Pass => "✅",
-        Status::Warn => "⚠️",
-        Status::Fail => "❌",
-        Status::Unknown => "❓",
-        Status::Na => "➖",
-    };
-    format!("{sign} {word}")
-}
-
-/// What the result rests on, and why it is not better.
-fn evidence(item: &ItemReport) -> String {
-    const MOST: usize = 6;
-    const DIGITS: usize = 12;
-    let mut parts: Vec<String> = item
-        .evidence
-        .iter()
-        .take(MOST)
-        .map(|reference| match reference.split_once("@sha256:") {
-            Some((probe, hash)) => format!("{probe}@{}", &hash[..hash.len().min(DIGITS)]),
-            None => reference.clone(),
-        })
-        .collect();
-    if item.evidence.len() > MOST {
-        parts.push(format!("+{}", item.evidence.len() - MOST));
-    }
-    let references = parts.join(", ");
-    match (references.is_empty(), item.reason.is_empty()) {
-        (true, true) => NOTHING.to_owned(),
-        (false, true) => references,
-        (true, false) => item.reason.clone(),
-        (false, false) => format!("{references}: {}", item.reason),
-    }
-}
-
-/// Text from a target, as a cell that says just that: no markup, no further cells or lines.
-fn escape(text: &str) -> String {
-    const MOST: usize = 240;
-    let mut out = String::with_capacity(text.len());
-    for (count, c) in text.chars().enumerate() {
-        if count == MOST {
-            out.push('…');
-            break;
-        }
-        match c {
-            '|' | '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '~' | '!' | '&' | '$' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                out.push('\u{fffd}');
-            }
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
-    if out.is_empty() {
-        NOTHING.to_owned()
-    } else {
-        out
-    }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::cells::is_derived_status;
 use super::parse::{Document, Problem, Row as Line, Table, status_column};
-use super::regenerate::{derived_columns, is_derived_status};
+use super::regenerate::derived_columns;
 use super::text::{plain, slug, words};
 use super::{gates, identity};
 

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::plan::ClaimStatus;
 use crate::verdict::{ItemReport, Verdict};
 
 fn read(text: &str, lock: Lock) -> Checklist {

@@ -52,12 +52,11 @@ fn lock(file: &Path) -> anyhow::Result<Exit> {
 }
 
 /// Gives the plan the checklist of this run, if there is one.
-pub(super) fn join(report: &ReportArgs, plan: &mut Plan) -> anyhow::Result<()> {
+pub(super) fn join(report: &ReportArgs, plan: &mut Plan) -> anyhow::Result<Option<Checklist>> {
     let Some(path) = &report.checklist else {
-        return Ok(());
+        return Ok(None);
     };
     let checklist = Checklist::read_rows(path)?;
     checklist.join(plan);
-    plan.checklist = Some(checklist);
-    Ok(())
+    Ok(Some(checklist))
 }

@@ -19,6 +19,7 @@ use super::deliver::deliver;
 use super::exit::{Exit, ExitMap};
 use super::sign;
 use super::terminal;
+use crate::checklist::add_findings;
 use crate::evidence::Envelope;
 use crate::net::Dialler;
 use crate::observe::{self, Budget, Engine, Interrupt};
@@ -30,12 +31,13 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     let begun = Instant::now();
     crate::net::install_crypto_provider();
     report.check_markdown()?;
+    report.check_outputs(config)?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);
     };
     let mut plan = loaded.plan;
     let selected = plan.select(&args.select)?;
-    checklist::join(report, &mut plan)?;
+    let document = checklist::join(report, &mut plan)?;
     let signing = sign::prepare(report, &mut plan)?;
     let plan = Arc::new(plan);
     check_gate(&plan, args.gate.as_deref())?;
@@ -50,10 +52,11 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
             return Ok(Exit::Unknown);
         }
     };
-    let verdict = judge_run(&plan, run);
-    let map = args.exit_map.unwrap_or_default();
+    let mut verdict = judge_run(&plan, run);
+    add_findings(&plan, document.as_ref(), &mut verdict);
+    let map = report.exit_map(args);
     runtime.spawn(async move { end_on_signal(map).await });
-    let exit = deliver(&plan, &verdict, args, report, signing.as_ref());
+    let exit = deliver(document.as_ref(), &verdict, args, report, signing.as_ref());
     // A blocking call that hangs must not keep the process: its probe was judged.
     runtime.shutdown_background();
     Ok(match cut {

@@ -14,6 +14,7 @@ use super::deliver::deliver;
 use super::exit::Exit;
 use super::once::check_gate;
 use super::sign;
+use crate::checklist::add_findings;
 use crate::evidence::{Envelope, Trail};
 use crate::judge::is_met;
 use crate::limits::read_file;
@@ -33,13 +34,14 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     crate::net::install_crypto_provider();
     report.check_markdown()?;
+    report.check_outputs(config)?;
     let stored = read_verdict(evidence)?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);
     };
     let mut plan = loaded.plan;
     let selected = plan.select(&args.select)?;
-    checklist::join(report, &mut plan)?;
+    let document = checklist::join(report, &mut plan)?;
     let signing = sign::prepare(report, &mut plan)?;
     check_gate(&plan, args.gate.as_deref())?;
     let mut by_id: HashMap<&str, &ProbeReport> = HashMap::new();
@@ -54,7 +56,7 @@ pub(super) fn run(
     }
     let now = stored.finished_at;
     let observations = judge_stored(&plan, &selected, &by_id, now);
-    let verdict = judge_run(
+    let mut verdict = judge_run(
         &plan,
         Run {
             id: stored.run_id,
@@ -68,7 +70,14 @@ pub(super) fn run(
             gate: args.gate.clone(),
         },
     );
-    Ok(deliver(&plan, &verdict, args, report, signing.as_ref()))
+    add_findings(&plan, document.as_ref(), &mut verdict);
+    Ok(deliver(
+        document.as_ref(),
+        &verdict,
+        args,
+        report,
+        signing.as_ref(),
+    ))
 }
 
 /// Judges the probes in the order of their dependencies, as the engine does.

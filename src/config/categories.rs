@@ -7,7 +7,7 @@ use super::shape::check_id;
 use super::sources::Place;
 use super::suggest::did_you_mean;
 use super::tables::{CategoryTable, ItemTable, ScoreTable};
-use crate::plan::{Category, Targets};
+use crate::judge::{Category, Targets};
 
 /// Resolves the categories. Where any is declared, items may name no other.
 pub(super) fn targets(

@@ -11,7 +11,7 @@ use super::sources::Place;
 use super::suggest::did_you_mean;
 use super::tables::{GateTable, WaivedResult, WaiverTable};
 use crate::judge::Status;
-use crate::plan::{EXPIRES_SOON_DAYS, Gate, Item, Waiver, wildcard};
+use crate::plan::{EXPIRES_SOON_DAYS, Gate, Item, Waiver, days_until, wildcard};
 
 /// A waiver may not look further ahead than this: what is waived for longer is a decision, and
 /// belongs into the checklist.
@@ -98,9 +98,7 @@ pub(super) fn waiver(
             .help("write a date such as 2026-12-31");
         return;
     };
-    let days = today
-        .until(expires)
-        .map_or(i64::MAX, |span| i64::from(span.get_days()));
+    let days = days_until(today, expires);
     if days > MAX_WAIVER_DAYS {
         diagnostics
             .error(

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::attestations::AttestationReader;
 use super::diagnostics::Diagnostics;
 use super::include::{Document, parse_all, read_all};
 use super::interpolate::{Var, Variables};
@@ -20,11 +21,13 @@ use super::shape::{Shaper, take};
 use super::sources::{Place, Sources};
 use super::suggest::did_you_mean;
 use super::tables::{
-    AgentTable, CategoryTable, GateTable, ItemTable, RiskTable, ScoreTable, WaiverTable,
+    AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, RiskTable, ScoreTable,
+    WaiverTable,
 };
-use super::{categories, gates, items, relations, risks};
+use super::{attestations, categories, gates, items, relations, risks};
 use crate::evidence::{Redactor, RedactorBuilder};
-use crate::plan::{Agent, Gate, Item, Plan, PlannedProbe, Targets};
+use crate::judge::Targets;
+use crate::plan::{Agent, Gate, Item, Plan, PlannedProbe};
 
 /// A plan and what is worth knowing about it.
 pub struct Loaded {
@@ -74,8 +77,18 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
     })
 }
 
-const SECTIONS: [&str; 10] = [
-    "agent", "defaults", "vars", "probe", "item", "category", "score", "gate", "risk", "waiver",
+const SECTIONS: [&str; 11] = [
+    "agent",
+    "defaults",
+    "vars",
+    "probe",
+    "item",
+    "category",
+    "score",
+    "gate",
+    "risk",
+    "waiver",
+    "attestation",
 ];
 
 struct Loader<'s> {
@@ -115,6 +128,7 @@ impl<'s> Loader<'s> {
         let mut items = self.items(tables, &probes);
         let mut probes = probes.list;
         self.waivers(&mut documents, &mut items);
+        self.attestations(&mut documents, &reader.defaults, &mut items, &mut probes);
         let gates = self.gates(&mut documents, &items);
         let risks = self.list::<RiskTable>(&mut documents, "risk");
         let mut risks = risks::risks(risks, &items, self.diagnostics);
@@ -164,7 +178,6 @@ impl<'s> Loader<'s> {
             gates,
             risks,
             targets,
-            checklist: None,
             redactor,
             config_digest: self.digest(),
         }
@@ -413,6 +426,30 @@ impl<'s> Loader<'s> {
         }
     }
 
+    fn attestations(
+        &mut self,
+        documents: &mut [Document<'_>],
+        defaults: &DefaultsTable,
+        items: &mut [Item],
+        probes: &mut Vec<PlannedProbe>,
+    ) {
+        let mut reader = match AttestationReader::new() {
+            Ok(reader) => reader,
+            Err(message) => {
+                self.diagnostics.error(None, message);
+                return;
+            }
+        };
+        let mut drafts = Vec::new();
+        for document in documents {
+            let file = document.file;
+            for entry in self.entries(document, "attestation") {
+                drafts.extend(self.shaped(file, |shaper| reader.read(entry, defaults, shaper)));
+            }
+        }
+        attestations::attach(drafts, self.today, items, probes, self.diagnostics);
+    }
+
     fn gates(&mut self, documents: &mut [Document<'_>], items: &[Item]) -> Vec<Gate> {
         let tables = self.list::<GateTable>(documents, "gate");
         if tables.is_empty() {
@@ -438,8 +475,7 @@ impl<'s> Loader<'s> {
 
     fn warn_unused(&mut self, probes: &[PlannedProbe], items: &[Item]) {
         let mut used = vec![false; probes.len()];
-        let needs = items.iter().flat_map(|item| &item.needs);
-        let mut open: Vec<usize> = needs.map(|need| need.probe).collect();
+        let mut open: Vec<usize> = items.iter().flat_map(Item::probes).collect();
         while let Some(index) = open.pop() {
             if !std::mem::replace(&mut used[index], true) {
                 open.extend(&probes[index].depends_on);

@@ -1,6 +1,7 @@
 //! `probes.toml` → a typed, validated [`Plan`](crate::plan::Plan): everything that can be wrong
 //! is found before anything is probed, all of it at once, each with its place.
 
+mod attestations;
 mod categories;
 mod diagnostics;
 mod gates;

@@ -12,6 +12,8 @@ use super::shape::{Shaper, check_id, take};
 use super::sources::Place;
 use super::suggest::did_you_mean;
 use super::tables::{DefaultsTable, ProbeTable, RetryOn};
+use crate::judge::Rule;
+use crate::params::DurationText;
 use crate::plan::{PlannedProbe, SourceRef};
 use crate::probes::{self, BuildError, KINDS, ParamError};
 
@@ -70,7 +72,7 @@ impl ProbeReader {
         let mut rules = table.remove("rules");
         // What is absent is no part of the question that the evidence answers.
         shaper.drop_absent(table);
-        let digest = digest(state.rules.entry.info.name, table);
+        let digest = digest(state.rules.entry.info.name, table, &COMMON);
         let fits = shaper.table(table, span.clone(), &state.schema, "this probe");
         let common = split_common(table, &state.schema);
         let good = names
@@ -92,7 +94,9 @@ impl ProbeReader {
         let names = names?;
         let probe = match (common, probe) {
             (Some(common), Some(probe)) if good => {
-                let planned = self.planned(common, kind, probe, rules, &names.id_place, shaper);
+                let common = Common::from(common);
+                let place = &names.id_place;
+                let planned = common.planned(kind, probe, rules, &self.defaults, place, shaper);
                 Some(PlannedProbe {
                     params_digest: digest,
                     ..planned
@@ -101,37 +105,6 @@ impl ProbeReader {
             _ => None,
         };
         Some(names.draft(probe))
-    }
-
-    fn planned(
-        &self,
-        common: ProbeTable,
-        kind: &'static str,
-        probe: Box<dyn probes::Probe>,
-        rules: Vec<crate::judge::Rule>,
-        id_place: &Place,
-        shaper: &Shaper<'_>,
-    ) -> PlannedProbe {
-        let defaults = &self.defaults;
-        let timeout = common.timeout.or(defaults.timeout);
-        let retry_on = common.retry_on.or(defaults.retry_on);
-        PlannedProbe {
-            id: common.id,
-            kind,
-            target: probe.target(),
-            probe,
-            params_digest: String::new(),
-            timeout: timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
-            retries: common.retries.or(defaults.retries).unwrap_or(0),
-            retry_on_fail: retry_on == Some(RetryOn::Fail),
-            tags: common.tags,
-            depends_on: Vec::new(),
-            rules,
-            source: SourceRef {
-                file: shaper.sources.file(shaper.file).path.display().to_string(),
-                line: shaper.sources.line(id_place),
-            },
-        }
     }
 
     fn kind_of(
@@ -192,13 +165,68 @@ const COMMON: [&str; 7] = [
     "depends_on",
 ];
 
+/// What every probe has, whatever its kind.
+#[derive(Default)]
+pub(super) struct Common {
+    pub(super) id: String,
+    pub(super) timeout: Option<DurationText>,
+    pub(super) retries: Option<u32>,
+    pub(super) retry_on: Option<RetryOn>,
+    pub(super) tags: Vec<String>,
+}
+
+impl From<ProbeTable> for Common {
+    fn from(table: ProbeTable) -> Self {
+        Self {
+            id: table.id,
+            timeout: table.timeout,
+            retries: table.retries,
+            retry_on: table.retry_on,
+            tags: table.tags,
+        }
+    }
+}
+
+impl Common {
+    /// With what the defaults say where the probe does not; its dependencies are still names.
+    pub(super) fn planned(
+        self,
+        kind: &'static str,
+        probe: Box<dyn probes::Probe>,
+        rules: Vec<Rule>,
+        defaults: &DefaultsTable,
+        id_place: &Place,
+        shaper: &Shaper<'_>,
+    ) -> PlannedProbe {
+        let timeout = self.timeout.or(defaults.timeout);
+        let retry_on = self.retry_on.or(defaults.retry_on);
+        PlannedProbe {
+            id: self.id,
+            kind,
+            target: probe.target(),
+            probe,
+            params_digest: String::new(),
+            timeout: timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
+            retries: self.retries.or(defaults.retries).unwrap_or(0),
+            retry_on_fail: retry_on == Some(RetryOn::Fail),
+            tags: self.tags,
+            depends_on: Vec::new(),
+            rules,
+            source: SourceRef {
+                file: shaper.sources.file(shaper.file).path.display().to_string(),
+                line: shaper.sources.line(id_place),
+            },
+        }
+    }
+}
+
 /// SHA-256 over the kind and its own parameters as written: before variables are put in, so that it
-/// holds no secret.
-fn digest(kind: &str, table: &DeTable<'_>) -> String {
+/// holds no secret. The keys in `others` are no parameters of the kind.
+pub(super) fn digest(kind: &str, table: &DeTable<'_>, others: &[&str]) -> String {
     let mut hash = Sha256::new();
     hash.update(kind);
     for (key, value) in table {
-        if !COMMON.contains(&key.get_ref().as_ref()) {
+        if !others.contains(&key.get_ref().as_ref()) {
             hash.update(key.get_ref().as_bytes());
             digest_value(value.get_ref(), &mut hash);
         }
@@ -287,7 +315,7 @@ fn read_names(table: &DeTable<'_>, shaper: &Shaper<'_>) -> Option<Names> {
     })
 }
 
-fn build(
+pub(super) fn build(
     entry: &'static probes::KindEntry,
     table: &DeTable<'_>,
     span: &std::ops::Range<usize>,

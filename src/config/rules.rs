@@ -43,6 +43,11 @@ impl KindRules {
         })
     }
 
+    /// The types of the facts that its rules may name.
+    pub(super) const fn facts(&self) -> &FactSchema {
+        &self.facts
+    }
+
     /// Equal expressions are compiled once per load.
     fn compile(&mut self, source: &str) -> Result<Program, Vec<ExprError>> {
         if let Some(compiled) = self.compiled.get(source) {

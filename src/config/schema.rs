@@ -7,10 +7,10 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::tables::{
-    AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, ProbeTable, RuleTable,
-    ScoreTable, WaiverTable,
+    AgentTable, AttestationTable, CategoryTable, DefaultsTable, GateTable, ItemTable, ProbeTable,
+    RiskTable, RuleTable, ScoreTable, WaiverTable,
 };
-use crate::probes::{KINDS, KindEntry};
+use crate::probes::{ATTESTED, KINDS, KindEntry};
 
 /// The schema of one table, everything inline.
 pub(super) fn of<T: JsonSchema>() -> Value {
@@ -29,7 +29,18 @@ pub(super) fn of_rule() -> &'static Value {
 
 /// The schema of a `[[probe]]` of one kind: the keys that every probe has and the kind's own.
 pub(super) fn of_probe(kind: &KindEntry) -> Value {
-    let mut common = of::<ProbeTable>();
+    let mut schema = with_params(of::<ProbeTable>(), kind);
+    schema["properties"]["rules"] = json!(true);
+    schema
+}
+
+/// The schema of an `[[attestation]]`: what is said, and the parameters of the kind that looks.
+pub(super) fn of_attestation() -> Value {
+    with_params(of::<AttestationTable>(), ATTESTED)
+}
+
+/// A schema with the parameters of a kind.
+fn with_params(mut common: Value, kind: &KindEntry) -> Value {
     let own = (kind.params)().to_value();
     merge(&mut common, &own, "properties");
     if let (Some(required), Some(more)) = (
@@ -38,7 +49,6 @@ pub(super) fn of_probe(kind: &KindEntry) -> Value {
     ) {
         required.extend(more.iter().cloned());
     }
-    common["properties"]["rules"] = json!(true);
     common
 }
 
@@ -77,6 +87,8 @@ pub fn config_schema() -> Value {
             "category": { "type": "array", "items": closed(of::<CategoryTable>()) },
             "score": closed(of::<ScoreTable>()),
             "gate": { "type": "array", "items": closed(of::<GateTable>()) },
+            "risk": { "type": "array", "items": closed(of::<RiskTable>()) },
+            "attestation": { "type": "array", "items": closed(of_attestation()) },
             "waiver": { "type": "array", "items": closed(of::<WaiverTable>()) },
         },
     })

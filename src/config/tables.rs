@@ -200,6 +200,29 @@ pub(super) struct RiskTable {
     pub(super) items: Vec<Spanned<String>>,
 }
 
+/// `[[attestation]]`: somebody's word for what no machine can see, and the document that says so. Its other
+/// keys are those of the kind that fetches the document.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct AttestationTable {
+    /// The item's id.
+    #[schemars(with = "String")]
+    pub(super) item: Spanned<String>,
+    /// Who answers for it.
+    #[schemars(with = "String")]
+    pub(super) owner: Spanned<String>,
+    /// The first day on which it holds, UTC.
+    #[schemars(with = "String")]
+    pub(super) issued: Spanned<String>,
+    /// The last day on which it holds, UTC; at most a year after `issued`.
+    #[schemars(with = "String")]
+    pub(super) expires: Spanned<String>,
+    /// SHA-256 of the document, hexadecimal, as `sha256sum` prints it.
+    #[schemars(with = "String")]
+    pub(super) sha256: Spanned<String>,
+    /// Bounds one attempt to fetch the document.
+    pub(super) timeout: Option<DurationText>,
+}
+
 /// The result that a waiver names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -9,5 +9,5 @@ mod status;
 
 pub use rule::{Rule, RuleState, RuleVerdict, is_met, judge};
 pub(crate) use score::percent;
-pub use score::{Basis, CategoryScore, Score, ScoreItem, Shares};
+pub use score::{Basis, Category, CategoryScore, Score, ScoreItem, Shares, Targets};
 pub use status::Status;

@@ -5,6 +5,7 @@ mod kind;
 
 mod alertmanager;
 mod dns;
+mod document;
 mod elasticsearch;
 mod grafana;
 mod http;
@@ -27,6 +28,7 @@ pub use kind::{
 pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<alertmanager::Alertmanager>(),
     KindEntry::of::<dns::Dns>(),
+    KindEntry::of::<document::Document>(),
     KindEntry::of::<elasticsearch::Elasticsearch>(),
     KindEntry::of::<grafana::Grafana>(),
     KindEntry::of::<http::Http>(),
@@ -38,6 +40,9 @@ pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<tcp::Tcp>(),
     KindEntry::of::<tls::Tls>(),
 ];
+
+/// The kind that looks at what people attest.
+pub const ATTESTED: &KindEntry = &KindEntry::of::<document::Document>();
 
 /// The kind of that name.
 pub fn find(name: &str) -> Option<&'static KindEntry> {

@@ -1,6 +1,6 @@
 //! A gate's result as a picture, for a page of somebody else.
 
-use crate::checklist::Language;
+use super::Language;
 use crate::judge::Status;
 
 use super::printable;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::checklist::Language;
+use super::Language;
 use crate::judge::Status;
 
 /// More than this nobody can tell apart.

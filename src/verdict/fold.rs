@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Basis, Finding, Freshness, GateReport, Health, ItemReport, ProbeReport, RiskReport, SCHEMA,
-    Source, Subject, Tool, Vantage, Verdict, WaiverReport,
+    Basis, GateReport, Health, ItemReport, ProbeReport, RiskReport, SCHEMA, Source, Subject, Tool,
+    Vantage, Verdict, findings, item,
 };
 use crate::evidence::{Envelope, Outcome};
-use crate::judge::{self, RuleState, RuleVerdict, Score, ScoreItem, Status};
-use crate::plan::{EXPIRES_SOON_DAYS, Item, Plan, PlannedProbe, Risk, SourceRef, Waiver};
+use crate::judge::{self, RuleVerdict, Score, ScoreItem, Status};
+use crate::plan::{Plan, PlannedProbe, Risk};
 
 /// How a verdict came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,12 +49,29 @@ pub struct Run {
     pub finished_at: Timestamp,
     /// One per probe of the plan, in order.
     pub observations: Vec<Observation>,
-    /// The day on which waivers must hold as well, UTC: a replay revives none.
+    /// The day on which waivers and attestations must hold as well, UTC: a replay revives none.
     pub today: Date,
     /// Which probes were selected.
     pub selected: Vec<bool>,
     /// The gate that was asked for.
     pub gate: Option<String>,
+}
+
+impl Run {
+    /// The day of the run, UTC.
+    pub(super) fn day(&self) -> Date {
+        self.finished_at.to_zoned(TimeZone::UTC).date()
+    }
+
+    /// The earlier of the day of the run and today.
+    pub(super) fn first_day(&self) -> Date {
+        self.day().min(self.today)
+    }
+
+    /// The later of the day of the run and today.
+    pub(super) fn last_day(&self) -> Date {
+        self.day().max(self.today)
+    }
 }
 
 /// Judges what one probe saw, then takes the secrets out of it.
@@ -93,7 +110,7 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
     let items: Vec<ItemReport> = plan
         .items
         .iter()
-        .map(|item| fold_item(item, plan, &run, &hashes))
+        .map(|item| item::fold(item, plan, &run, &hashes))
         .collect();
     let gates: Vec<GateReport> = plan
         .gates
@@ -105,6 +122,7 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
         .iter()
         .map(|risk| fold_risk(risk, &items))
         .collect();
+    let findings = findings::of_items(plan, &items, &run);
     let gate = chosen_gate(run.gate.as_deref(), &gates);
     let score = Score::of(&items.iter().map(score_item).collect::<Vec<_>>());
     let score = score.held_against(&plan.targets);
@@ -149,144 +167,11 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
         gates,
         risks,
         score,
-        findings: findings(plan, &items, run.finished_at, run.today),
+        findings,
         items,
         probes,
         health,
     }
-}
-
-fn source(source: &SourceRef) -> Source {
-    Source {
-        file: source.file.clone(),
-        line: source.line,
-    }
-}
-
-fn fold_item(item: &Item, plan: &Plan, run: &Run, hashes: &[String]) -> ItemReport {
-    let mut rules = Vec::with_capacity(item.needs.len());
-    let mut statuses = Vec::with_capacity(item.needs.len());
-    let mut probes: Vec<usize> = Vec::new();
-    for need in &item.needs {
-        let verdict = &run.observations[need.probe].rules[need.rule];
-        let enabled = matches!(
-            plan.probes[need.probe].rules[need.rule].state,
-            RuleState::Enabled
-        );
-        // A rule that the item names and that is off has seen nothing.
-        statuses.push(if enabled {
-            verdict.result
-        } else {
-            Status::Unknown
-        });
-        rules.push(verdict.clone());
-        if probes.last() != Some(&need.probe) {
-            probes.push(need.probe);
-        }
-    }
-    let observed_at = probes
-        .iter()
-        .map(|probe| run.observations[*probe].envelope.observed_at)
-        .min();
-    let stale = is_stale(item, observed_at, run.finished_at);
-    let (known, reason) = item_result(item, &rules, &statuses);
-    let (result, reason) = if stale {
-        let reason = "its evidence is older than its ttl";
-        (Status::Unknown, reason.to_owned())
-    } else {
-        (known, reason)
-    };
-    let waiver = item
-        .waiver
-        .as_ref()
-        .map(|waiver| waiver_report(waiver, result, run));
-    let basis = match &waiver {
-        Some(waiver) if waiver.applied => Basis::Waived,
-        _ => Basis::Derived,
-    };
-    ItemReport {
-        id: item.id.clone(),
-        title: item.title.clone(),
-        titles: item.titles.clone(),
-        section: item.section.clone(),
-        category: item.category.clone(),
-        weight: item.weight,
-        source: source(&item.source),
-        result,
-        reason: plan.redactor.string(reason),
-        basis,
-        freshness: if stale {
-            Freshness::Stale
-        } else {
-            Freshness::Fresh
-        },
-        last_known: stale.then_some(known),
-        observed_at,
-        owner: item.owner.clone(),
-        claim: item.claim.clone(),
-        unmapped: item.unmapped,
-        evidence: probes
-            .iter()
-            .map(|probe| format!("{}@{}", plan.probes[*probe].id, hashes[*probe]))
-            .collect(),
-        flaky: probes
-            .iter()
-            .any(|probe| is_flaky(&run.observations[*probe])),
-        rules,
-        waiver,
-        misses: item.misses.clone(),
-        remediation: item.remediation.clone(),
-    }
-}
-
-fn item_result(item: &Item, rules: &[RuleVerdict], statuses: &[Status]) -> (Status, String) {
-    if item.unmapped {
-        let reason = "unmapped: no item of the configuration answers for this row";
-        return (Status::Unknown, reason.to_owned());
-    }
-    let Some(folded) = Status::fold(statuses.iter().copied()) else {
-        return (Status::Unknown, "no probe for this yet".to_owned());
-    };
-    let reason = match folded {
-        Status::Pass | Status::Na => String::new(),
-        _ => rules
-            .iter()
-            .zip(statuses)
-            .find(|(_, status)| **status == folded)
-            .map(|(rule, _)| format!("{}: {}", rule.id, rule.reason))
-            .unwrap_or_default(),
-    };
-    match (&item.misses, folded) {
-        (Some(misses), Status::Pass) => (Status::Warn, format!("partly derived: misses {misses}")),
-        _ => (folded, reason),
-    }
-}
-
-fn is_stale(item: &Item, observed_at: Option<Timestamp>, now: Timestamp) -> bool {
-    let (Some(ttl), Some(observed_at)) = (item.ttl, observed_at) else {
-        return false;
-    };
-    let age = now.duration_since(observed_at);
-    // Evidence from the future has no age that could be trusted.
-    age.is_negative() || age.unsigned_abs() > ttl
-}
-
-fn waiver_report(waiver: &Waiver, result: Status, run: &Run) -> WaiverReport {
-    let then: Date = run.finished_at.to_zoned(TimeZone::UTC).date();
-    WaiverReport {
-        result: waiver.result,
-        owner: waiver.owner.clone(),
-        reason: waiver.reason.clone(),
-        expires: waiver.expires.to_string(),
-        applied: waiver.result == result && then.max(run.today) <= waiver.expires,
-    }
-}
-
-/// A probe that passes after a failed try.
-fn is_flaky(observation: &Observation) -> bool {
-    observation.envelope.tries.len() > 1
-        && observation.envelope.outcome == Outcome::Observed
-        && judge::is_met(&observation.rules)
 }
 
 /// What a gate sees: a waived result is a warning.
@@ -366,7 +251,7 @@ fn score_item(item: &ItemReport) -> ScoreItem {
 }
 
 fn probe_report(probe: &PlannedProbe, observation: Observation, hash: String) -> ProbeReport {
-    let flaky = is_flaky(&observation);
+    let flaky = item::is_flaky(&observation);
     let Observation { envelope, rules } = observation;
     ProbeReport {
         id: probe.id.clone(),
@@ -374,7 +259,7 @@ fn probe_report(probe: &PlannedProbe, observation: Observation, hash: String) ->
         target: probe.target.clone(),
         params_digest: probe.params_digest.clone(),
         tags: probe.tags.clone(),
-        source: source(&probe.source),
+        source: Source::from(&probe.source),
         outcome: envelope.outcome,
         cause: envelope.cause,
         observed_at: envelope.observed_at,
@@ -392,57 +277,4 @@ fn probe_report(probe: &PlannedProbe, observation: Observation, hash: String) ->
         facts: envelope.facts,
         evidence_hash: hash,
     }
-}
-
-fn findings(plan: &Plan, items: &[ItemReport], now: Timestamp, today: Date) -> Vec<Finding> {
-    let day = now.to_zoned(TimeZone::UTC).date();
-    let mut findings: Vec<Finding> = plan
-        .checklist
-        .iter()
-        .flat_map(|checklist| checklist.findings.clone())
-        .collect();
-    findings.extend(crate::checklist::contradictions(plan, items));
-    let waivers = plan.items.iter().zip(items);
-    findings.extend(waivers.filter_map(|(item, report)| {
-        let expires = item.waiver.as_ref()?.expires;
-        waiver_finding(report, expires, day, today)
-    }));
-    for finding in &mut findings {
-        plan.redactor.replace(&mut finding.text);
-    }
-    findings
-}
-
-/// A waiver that does not hold, or soon will not.
-fn waiver_finding(item: &ItemReport, expires: Date, day: Date, today: Date) -> Option<Finding> {
-    let waiver = item.waiver.as_ref()?;
-    let days = today
-        .max(day)
-        .until(expires)
-        .map_or(0, |span| i64::from(span.get_days()));
-    let (code, text) = if !waiver.applied {
-        let text = format!(
-            "the waiver for `{}` (result {}, until {}) does not hold: the result is {}, the day {day}",
-            item.id,
-            waiver.result.as_str(),
-            waiver.expires,
-            item.result.as_str()
-        );
-        ("waiver-not-applied", text)
-    } else if days <= EXPIRES_SOON_DAYS {
-        let text = format!(
-            "the waiver for `{}` by {} expires in {days} days, on {}",
-            item.id, waiver.owner, waiver.expires
-        );
-        ("waiver-expires-soon", text)
-    } else {
-        return None;
-    };
-    Some(Finding {
-        code: code.to_owned(),
-        item: Some(item.id.clone()),
-        file: Some(item.source.file.clone()),
-        line: Some(item.source.line),
-        text,
-    })
 }

@@ -1,7 +1,10 @@
 //! The verdict: the one document that every report is rendered from and that `probe replay` reads.
 //! Versioned `probe.verdict/v1`, additive within v1; its JSON Schema is published in docs/schema.
 
+mod attestation;
+mod findings;
 mod fold;
+mod item;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -14,10 +17,9 @@ use serde_json::{Map, Value};
 pub use fold::{Mode, Observation, Run, judge_probe, judge_run};
 pub use schema::verdict_schema;
 
-use crate::checklist::Claim;
 use crate::evidence::{Outcome, Phase, Try};
 use crate::judge::{RuleVerdict, Score, Status};
-use crate::plan::RiskLevel;
+use crate::plan::{Claim, RiskLevel, SourceRef};
 
 /// The version of the document.
 pub const SCHEMA: &str = "probe.verdict/v1";
@@ -130,7 +132,7 @@ pub struct RiskReport {
 pub enum Basis {
     /// From evidence.
     Derived,
-    /// From a signed statement.
+    /// From somebody's word: an attestation that holds, where no rule decides. It is not signed.
     Attested,
     /// A waiver covers this result: gates see a warning.
     Waived,
@@ -142,7 +144,8 @@ pub enum Basis {
 pub enum Freshness {
     /// Within the item's ttl, or it has none.
     Fresh,
-    /// Older than the item's ttl: the result is unknown.
+    /// Older than the item's ttl, or the attestation behind it has expired or its document is another one:
+    /// the result is unknown.
     Stale,
 }
 
@@ -153,6 +156,15 @@ pub struct Source {
     pub file: String,
     /// The line, from 1.
     pub line: usize,
+}
+
+impl From<&SourceRef> for Source {
+    fn from(source: &SourceRef) -> Self {
+        Self {
+            file: source.file.clone(),
+            line: source.line,
+        }
+    }
 }
 
 /// An item's result.
@@ -205,6 +217,9 @@ pub struct ItemReport {
     /// The waiver for it, expired or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiver: Option<WaiverReport>,
+    /// Somebody's word for it, whether it holds or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<AttestationReport>,
     /// Evidence that is not gathered yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub misses: Option<String>,
@@ -228,6 +243,27 @@ pub struct WaiverReport {
     pub expires: String,
     /// Whether it was applied: it has not expired, and names the result that the item has.
     pub applied: bool,
+}
+
+/// An attestation as it was found.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct AttestationReport {
+    /// Who answers for it.
+    pub owner: String,
+    /// The first day on which it holds, UTC.
+    pub issued: String,
+    /// The last day on which it holds, UTC.
+    pub expires: String,
+    /// The document, without secrets.
+    pub url: String,
+    /// SHA-256 of the document that was attested.
+    pub sha256: String,
+    /// The probe that fetched it; its facts have the hash that was seen.
+    pub probe: String,
+    /// Whether it holds: it is in force, and the document is the one that was attested.
+    pub held: bool,
+    /// Why it does not hold; empty where it does.
+    pub reason: String,
 }
 
 /// What a probe saw, and what its rules made of it.

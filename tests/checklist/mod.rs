@@ -1,5 +1,6 @@
 //! The checklist: read, matched, contradicted, written anew.
 
+mod attest;
 mod contradict;
 mod read;
 mod regenerate;

@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use probe::checklist::Language;
 use probe::judge::Status;
+use probe::report::Language;
 use probe::report::Style;
 use probe::report::html::{self, Live};
 use probe::verdict::Verdict;
@@ -163,11 +163,12 @@ fn large(count: usize, text: &str) -> Value {
     verdict
 }
 
-fn style(language: Language) -> Style {
+fn style(language: Language) -> Style<'static> {
     Style {
         colour: false,
         width: None,
         language,
+        root: None,
     }
 }
 

@@ -17,7 +17,7 @@ use url::Url;
 use super::MAX_IN_FLIGHT;
 use super::body::{Budget, Lease};
 use super::endpoint::Endpoint;
-use super::error::{ApiError, classify};
+use super::error::{ApiError, classify, short};
 use super::resolver::{Resolver, lookup};
 use super::send::{Body, Received, Request, is_lost};
 use crate::evidence::Failure;
@@ -152,6 +152,18 @@ impl Api {
         Ok(head.answer(text))
     }
 
+    /// GET of the URL of the endpoint itself: a document of any type, byte by byte as it is stored there.
+    ///
+    /// # Errors
+    /// Whatever kept the whole document from being had by `deadline`.
+    pub async fn get_document(&self, deadline: Instant) -> Result<Answer<Vec<u8>>, ApiError> {
+        let mut request = self.request(Method::GET, "", &[], Body::None);
+        request.path = short(self.base.path(), 200);
+        request.is_document = true;
+        let received = self.receive(request, deadline).await?;
+        Ok(received.head.answer(received.bytes))
+    }
+
     /// POST of a form, decoded from JSON: for queries too long for a URL.
     ///
     /// # Errors
@@ -229,6 +241,7 @@ impl Api {
             body,
             any_status: false,
             only_reads: true,
+            is_document: false,
         }
     }
 
@@ -281,6 +294,12 @@ impl Api {
         let mut built = client.request(request.method.clone(), request.url.clone());
         if at_origin {
             built = built.headers(self.origin_headers.clone());
+        }
+        if request.is_document {
+            // Neither another format of it nor a compressed one has its hash.
+            built = built
+                .header(header::ACCEPT, "*/*")
+                .header(header::ACCEPT_ENCODING, "identity");
         }
         if let Body::Bytes(content_type, bytes) = &request.body {
             built = built
@@ -374,7 +393,7 @@ fn not_the_api(path: &str, bytes: &[u8], error: &serde_json::Error) -> ApiError 
         }
         Some(_) => format!(
             "not the JSON that this API answers: {}",
-            super::short(&error.to_string(), 200)
+            short(&error.to_string(), 200)
         ),
     };
     ApiError::Unparseable(format!("{path}: {detail}"))

@@ -119,6 +119,18 @@ impl Endpoint {
         })
     }
 
+    /// A single document: its URL is taken as it is, where that of an API is what paths are put behind.
+    ///
+    /// # Errors
+    /// All that is wrong, at once.
+    pub fn document(params: &EndpointParams<'_>) -> Result<Self, Vec<BadParam>> {
+        let mut endpoint = Self::new(params)?;
+        if let Ok(url) = parse_url(params.url.expose()) {
+            endpoint.base.set_path(url.path());
+        }
+        Ok(endpoint)
+    }
+
     /// The same without its `Authorization`; a client certificate stays.
     #[must_use]
     pub fn without_login(&self) -> Self {

@@ -36,6 +36,8 @@ pub(super) struct Request {
     pub any_status: bool,
     /// Whether it only reads, so that it may be sent again on another connection.
     pub only_reads: bool,
+    /// Whether it is for the bytes of a document, not for JSON.
+    pub is_document: bool,
 }
 
 /// The head of an answer.

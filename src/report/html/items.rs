@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use super::text::{self, Anchor, Bdi, Cut, Esc, fair_cap};
 use super::{Page, is_waived, mark};
-use crate::checklist::ClaimStatus;
 use crate::judge::Status;
+use crate::plan::ClaimStatus;
 use crate::report::strip;
 use crate::verdict::{Freshness, ItemReport};
 

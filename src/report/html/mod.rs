@@ -19,8 +19,8 @@ use sha2::{Digest as _, Sha256};
 
 use self::text::Esc;
 use super::Style;
-use crate::checklist::Language;
 use crate::judge::Status;
+use crate::report::Language;
 use crate::verdict::{Basis, ItemReport, Verdict};
 
 const CSS: &str = include_str!("page.css");

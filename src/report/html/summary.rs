@@ -5,9 +5,9 @@ use std::io::{self, Write};
 
 use super::text::{Anchor, Bdi, Cut, Esc};
 use super::{Page, is_waived, mark};
-use crate::checklist::Language;
 use crate::judge::{Shares, Status, percent};
 use crate::plan::RiskLevel;
+use crate::report::Language;
 use crate::verdict::{GateReport, ItemReport, Mode};
 
 /// More blocking items than this are counted, not shown: the list of items has them all.

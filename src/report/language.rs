@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::text::is_han;
 use crate::judge::Status;
 use crate::verdict::{Basis, Freshness};
 
@@ -16,15 +15,6 @@ pub enum Language {
 }
 
 impl Language {
-    /// The language of a document.
-    pub(super) fn of(text: &str) -> Self {
-        if text.chars().any(is_han) {
-            Self::Zh
-        } else {
-            Self::En
-        }
-    }
-
     /// Its code, as `titles` have it.
     pub const fn code(self) -> &'static str {
         match self {
