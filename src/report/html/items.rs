@@ -7,7 +7,7 @@ use super::{Page, is_waived, mark};
 use crate::judge::Status;
 use crate::plan::ClaimStatus;
 use crate::report::strip;
-use crate::verdict::{Freshness, ItemReport};
+use crate::verdict::{Basis, Freshness, ItemReport};
 
 /// How long texts may be, in the page, so that it stays small.
 struct Caps {
@@ -150,6 +150,7 @@ fn flags(page: Page<'_>, item: &ItemReport, out: &mut dyn Write) -> io::Result<(
         }
     };
     flag(is_waived(item), "waived", "豁免")?;
+    flag(item.basis == Basis::Attested, "attested", "证明")?;
     flag(item.flaky, "flaky", "不稳定")?;
     flag(item.freshness == Freshness::Stale, "stale", "过期")?;
     flag(item.unmapped, "unmapped", "未映射")
@@ -187,6 +188,22 @@ fn details(page: Page<'_>, item: &ItemReport, caps: &Caps, out: &mut dyn Write) 
             waiver.reason
         );
         line(page.say("Waiver:", "豁免："), &text, 500)?;
+    }
+    if let Some(attestation) = &item.attestation {
+        let held = if attestation.held {
+            page.say("holds", "有效")
+        } else {
+            page.say("does not hold", "无效")
+        };
+        let text = format!(
+            "{held}, {}, {} – {}, {} {}",
+            attestation.owner,
+            attestation.issued,
+            attestation.expires,
+            attestation.url,
+            attestation.reason
+        );
+        line(page.say("Attestation:", "证明："), &text, 700)?;
     }
     if let Some(last) = item.last_known {
         line(
