@@ -150,7 +150,7 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table markdown html intoto" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf html intoto" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -698,7 +698,7 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table markdown html intoto" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf html intoto" -- "${cur}"))
                     return 0
                     ;;
                 --output)

@@ -204,8 +204,8 @@ fn toolbar(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     write!(
         out,
-        "</span> <button type=button id=differs aria-pressed=false>{}</button> <label for=sec>{}</label> <select id=sec>\
-         <option value=\"\">{}</option></select> <button type=button id=theme data-say=\"{}\">{}</button> \
+        "</span> <button type=button id=differs aria-pressed=false>{}</button> <span class=pick><label for=sec>{}</label> <select id=sec>\
+         <option value=\"\">{}</option></select></span> <button type=button id=theme data-say=\"{}\">{}</button> \
          <button type=button id=ask aria-haspopup=dialog aria-label=\"{}\">?</button> <span id=count role=status aria-live=polite \
          data-of=\"{}\"></span></div>",
         page.say("claimed ≠ derived", "声明 ≠ 推导"),
