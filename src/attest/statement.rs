@@ -131,6 +131,9 @@ pub struct VerdictNote {
     pub na: Vec<String>,
     /// The items whose result a waiver covers.
     pub waived: Vec<String>,
+    /// The items whose result is somebody's word.
+    #[serde(default)]
+    pub attested: Vec<String>,
 }
 
 /// A gate's result.
@@ -193,6 +196,7 @@ impl VerdictNote {
             unknown: items(verdict, |item| item.result == Status::Unknown),
             na: items(verdict, |item| item.result == Status::Na),
             waived: items(verdict, |item| item.basis == Basis::Waived),
+            attested: items(verdict, |item| item.basis == Basis::Attested),
         })
     }
 

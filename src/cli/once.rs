@@ -17,7 +17,7 @@ use super::check::{load_config, today};
 use super::checklist;
 use super::deliver::deliver;
 use super::exit::{Exit, ExitMap};
-use super::sign;
+use super::sign::{self, Signing};
 use super::terminal;
 use crate::checklist::add_findings;
 use crate::evidence::Envelope;
@@ -66,6 +66,10 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     add_findings(&plan, document.as_ref(), &mut verdict);
     let map = report.exit_map(args);
     runtime.spawn(async move { end_on_signal(map).await });
+    let signing = match cut {
+        Some(Interrupt::Signal) => signing.map(Signing::withhold),
+        Some(Interrupt::Deadline) | None => signing,
+    };
     let exit = deliver(document.as_ref(), &verdict, args, report, signing.as_ref());
     if !runtime.block_on(clean_ups.ended(cleaned_up_by)) {
         tracing::warn!("a target did not let a clean-up end: something may be left there");

@@ -50,7 +50,8 @@ impl ReportArgs {
             let shown = path.display();
             let checklist = self.checklist.as_deref();
             let checklist = checklist.filter(|_| format != Format::Markdown);
-            for read in [Some(config), checklist].into_iter().flatten() {
+            let key = self.sign_key.as_deref();
+            for read in [Some(config), checklist, key].into_iter().flatten() {
                 let same = identity(path).is_some_and(|id| Some(id) == identity(read));
                 ensure!(!same, "--output: a report would take the place of {shown}");
             }

@@ -19,11 +19,25 @@ pub(super) const MAX_KEY_BYTES: u64 = 64 * 1024;
 pub(super) struct Signing {
     key: SigningKey,
     subjects: Vec<Subject>,
+    withheld: bool,
 }
 
 impl Signing {
+    /// The same, for a run that was interrupted: it has no verdict that anybody could rely on.
+    pub(super) fn withhold(self) -> Self {
+        Self {
+            withheld: true,
+            ..self
+        }
+    }
+
     /// The statement of a verdict, signed.
     pub(super) fn sign(&self, verdict: &Verdict) -> io::Result<String> {
+        if self.withheld {
+            return Err(io::Error::other(
+                "the run was interrupted: nothing is signed",
+            ));
+        }
         attest::sign(verdict, &self.subjects, &self.key)
     }
 }
@@ -44,7 +58,11 @@ pub(super) fn prepare(report: &ReportArgs, plan: &mut Plan) -> anyhow::Result<Op
     }
     let subjects = subjects(&plan.agent.digests)?;
     let key = signing_key(path)?;
-    Ok(Some(Signing { key, subjects }))
+    Ok(Some(Signing {
+        key,
+        subjects,
+        withheld: false,
+    }))
 }
 
 fn subjects(digests: &[String]) -> anyhow::Result<Vec<Subject>> {

@@ -1,5 +1,8 @@
 //! What is signed, and what must be there to sign.
 
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
 use sha2::{Digest as _, Sha256};
 
 use super::{Bench, DIGEST, OTHER};
@@ -170,4 +173,53 @@ fn a_replay_is_as_old_as_its_evidence() {
         assert_eq!(is, code, "{time} {max_age:?}: {text}");
         assert!(text.contains(says), "{text}");
     }
+}
+
+#[test]
+fn a_report_never_takes_the_place_of_the_key() {
+    let bench = Bench::new();
+    let key = bench.read("ed25519.pem");
+    for output in ["intoto=ed25519.pem", "json=./ed25519.pem"] {
+        let args = ["--once", "--output", "intoto=s.json", "--output", output];
+        let output = bench.probe(&[&args[..], &["--sign-key", "ed25519.pem"]].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(bench.read("ed25519.pem"), key);
+    }
+}
+
+#[test]
+fn an_interrupted_run_signs_nothing() {
+    let bench = Bench::new();
+    let silent = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let port = silent.local_addr().expect("an address").port();
+    bench.configure(&format!(
+        "[[probe]]\nid = \"b\"\nkind = \"http\"\nurl = \"http://127.0.0.1:{port}/\"\ntimeout = \"60s\"\n\
+         [[item]]\nid = \"i\"\nneeds = [\"a/*\"]\n"
+    ));
+    let args = [
+        "--once",
+        "--output",
+        "intoto=signed.json",
+        "--sign-key",
+        "p256.pem",
+    ];
+    let child = Command::new(env!("CARGO_BIN_EXE_probe"))
+        .args(args)
+        .current_dir(bench.dir())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run probe");
+    // It looks, so it listens for signals; it never hears an answer.
+    let (_open, _) = silent.accept().expect("a connection");
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupted.expect("run kill").success());
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("interrupted"), "{text}");
+    assert!(!bench.dir().join("signed.json").exists());
 }

@@ -132,7 +132,8 @@ def main():
         print(f"1,000 items: interactive after {timing['domInteractive']:.0f} ms, loaded after {timing['loadEventEnd']:.0f} ms, found after {took:.2f} s")
         assert timing["loadEventEnd"] < 5000 and took < 5, "it is slow, even for a busy machine"
         watch.check()
-        page, watch = opened(browser, "en.html", viewport={"width": 1100, "height": 900}, color_scheme="light")
+        page, watch = opened(browser, "en.html", viewport={"width": 1000, "height": 1350}, color_scheme="light")
+        page.evaluate("document.querySelector('#i-D1\\\\.1 details').open = true")
         page.screenshot(path=PAGES / "page.png")
         page, watch = opened(browser, "en.html", viewport={"width": 1100, "height": 900}, color_scheme="dark")
         page.screenshot(path=PAGES / "dark.png")

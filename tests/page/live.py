@@ -63,7 +63,7 @@ def main():
         page.click("[data-f=warn]")
 
         EVENTS.put("verdict")
-        page.wait_for_function("document.querySelector('h1').innerText.toLowerCase() === 'gate all pass'")
+        page.wait_for_function("() => document.querySelector('h1').innerText.toLowerCase() === 'gate all pass'")
         assert STATE["loads"] == 1, "it was loaded anew"
         assert page.locator("#i-D1\\.1").get_attribute("data-r") == "pass"
         assert page.locator("#i-D1\\.1 details[open]").count() == 1, "what was open stays open"
@@ -72,11 +72,11 @@ def main():
 
         STATE["part"] = "stale.part"
         EVENTS.put("verdict")
-        page.wait_for_function("document.getElementById('live').textContent.startsWith('Stale')")
+        page.wait_for_function("() => document.getElementById('live').textContent.startsWith('Stale')")
 
         STATE.update(part="fresh.part", up=False)
         EVENTS.put(None)
-        page.wait_for_function("document.getElementById('live').textContent.startsWith('Disconnected')")
+        page.wait_for_function("() => document.getElementById('live').textContent.startsWith('Disconnected')")
         assert page.locator("#live").is_visible()
 
         assert not wrong, wrong

@@ -128,7 +128,7 @@ items = ["D1.*"]
         .enumerate()
     {
         verdict["items"][at]["claim"] =
-            json!({ "status": status, "text": "✅", "file": "CHECKLIST.md", "line": 10 + at });
+            json!({ "status": status, "text": "✔", "file": "CHECKLIST.md", "line": 10 + at });
     }
     verdict["findings"] = json!([{
         "code": "claimed-but-failing", "item": "D1.1", "file": "CHECKLIST.md", "line": 12,

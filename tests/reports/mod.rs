@@ -24,7 +24,7 @@ fn verdict(json: Value) -> Verdict {
 }
 
 /// All formats that are made from the verdict alone.
-const FORMATS: [Format; 12] = [
+const FORMATS: [Format; 13] = [
     Format::Json,
     Format::Jsonl,
     Format::Table,
@@ -37,6 +37,7 @@ const FORMATS: [Format; 12] = [
     Format::Github,
     Format::Cdevents,
     Format::Ohdf,
+    Format::Html,
 ];
 
 fn render_in(verdict: &Verdict, format: Format, language: Language) -> String {

@@ -20,12 +20,8 @@ pub fn read(format: Format, text: &str) -> Option<Items> {
         Format::Cdevents => cdevents(text),
         Format::Ohdf => ohdf(&parse(text)),
         Format::Github => github(text),
-        Format::Table
-        | Format::Markdown
-        | Format::Nagios
-        | Format::Summary
-        | Format::Html
-        | Format::Intoto => {
+        Format::Html => html(text),
+        Format::Table | Format::Markdown | Format::Nagios | Format::Summary | Format::Intoto => {
             return None;
         }
     })
@@ -41,6 +37,24 @@ fn word(value: &Value) -> String {
 
 fn array(value: &Value) -> &Vec<Value> {
     value.as_array().expect("an array")
+}
+
+/// The list of the page.
+fn html(text: &str) -> Items {
+    let items = text.split("<li id=\"i-").skip(1);
+    let of = |item: &str| {
+        let (item, _) = item.split_once("</li>").expect("an end");
+        let between = |from, to| {
+            let (_, rest) = item.split_once(from).expect("a part");
+            rest.split_once(to).expect("its end").0
+        };
+        let result = between(" data-r=", ">").split(' ').next();
+        let waived = ["waived", "豁免"].map(|word| format!("<span class=\"t w\">{word}</span>"));
+        let is_waived = waived.iter().any(|word| item.contains(word));
+        let result = result.expect("a result").to_owned();
+        (between("<b>", "</b>").to_owned(), (result, is_waived))
+    };
+    items.map(of).collect()
 }
 
 fn json_items(items: &Value) -> Items {

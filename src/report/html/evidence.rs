@@ -2,20 +2,14 @@
 
 use std::io::{self, Write};
 
-use super::text::{Anchor, Bdi, Cut, Esc, fair_cap};
+use super::text::{self, Anchor, Bdi, Cut, Esc, fair_cap};
 use super::{Page, mark};
 use crate::evidence::Outcome;
 use crate::judge::{RuleVerdict, Status};
 use crate::verdict::ProbeReport;
 
-/// All facts together are at most this long, before they are escaped.
-const FACTS_BYTES: usize = 200_000;
-
-/// All reasons and expressions of rules together.
-const RULES_BYTES: usize = 150_000;
-
 /// What one probe's facts may take, however few there are.
-const MAX_FACTS_BYTES: usize = 20_000;
+const MAX_FACTS_BYTES: usize = 40_000;
 
 struct Caps {
     facts: usize,
@@ -28,15 +22,13 @@ pub(super) fn write(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     // Their lengths first: all facts at once may be more than there is memory for.
     let lengths = probes
         .iter()
-        .map(|probe| facts(probe, MAX_FACTS_BYTES).len());
+        .map(|probe| text::len(&facts(probe, MAX_FACTS_BYTES)));
     let rules = probes.iter().flat_map(|probe| &probe.rules);
-    let rules: Vec<usize> = rules
-        .map(|rule| rule.reason.len() + rule.expr.len())
-        .collect();
+    let rules = rules.map(|rule| text::len(&rule.reason) + text::len(&rule.expr));
     let caps = Caps {
-        facts: fair_cap(lengths.collect(), FACTS_BYTES).min(MAX_FACTS_BYTES),
-        rules: (RULES_BYTES / 60 / probes.len().max(1)).clamp(2, 200),
-        rule: fair_cap(rules, RULES_BYTES).min(1_000),
+        facts: fair_cap(lengths.collect(), page.budget(400_000)).min(MAX_FACTS_BYTES),
+        rules: (page.budget(250_000) / 120 / probes.len().max(1)).clamp(1, 200),
+        rule: fair_cap(rules.collect(), page.budget(250_000)).clamp(40, 2_000),
     };
     write!(
         out,
@@ -120,7 +112,7 @@ fn write_probe(
             "<pre tabindex=0 role=region aria-label=\"{name}\"><code>{}</code></pre>",
             Cut(&facts, caps.facts)
         )?;
-        if facts.len() > caps.facts {
+        if text::len(&facts) > caps.facts {
             let more = page.say(
                 "The rest of the facts is in the JSON report.",
                 "其余事实见 JSON 报告。",
@@ -145,7 +137,7 @@ fn rules(
             mark(page, rule.result),
             Cut(&rule.name, 200)
         )?;
-        let expr = rule.expr.len().min(caps.rule / 2);
+        let expr = text::len(&rule.expr).min(caps.rule / 2);
         write!(out, " <code>{}</code>", Cut(&rule.expr, expr))?;
         if !rule.reason.is_empty() {
             write!(out, " {}", Bdi(Cut(&rule.reason, caps.rule - expr)))?;

@@ -2,20 +2,14 @@
 
 use std::io::{self, Write};
 
-use super::text::{Anchor, Bdi, Cut, Esc, fair_cap};
+use super::text::{self, Anchor, Bdi, Cut, Esc, fair_cap};
 use super::{Page, is_waived, mark};
 use crate::judge::Status;
 use crate::plan::ClaimStatus;
 use crate::report::strip;
-use crate::verdict::{Freshness, ItemReport};
+use crate::verdict::{Basis, Freshness, ItemReport};
 
-/// All reasons together are at most this long, and all remediations.
-const TEXT_BYTES: usize = 180_000;
-
-/// More rules of one item than this are counted.
-const MAX_RULES: usize = 40;
-
-/// How long texts may be, so that the page stays small.
+/// How long texts may be, in the page, so that it stays small.
 struct Caps {
     title: usize,
     reason: usize,
@@ -24,23 +18,30 @@ struct Caps {
 }
 
 impl Caps {
-    fn of(items: &[ItemReport]) -> Self {
-        let cap = |text: &dyn Fn(&ItemReport) -> usize| {
-            fair_cap(items.iter().map(text).collect(), TEXT_BYTES)
+    fn of(page: Page<'_>) -> Self {
+        let items = &page.verdict.items;
+        let cap = |budget, most, least, text: &dyn Fn(&ItemReport) -> &str| {
+            let lengths = items.iter().map(|item| text::len(text(item)).min(most));
+            fair_cap(lengths.collect(), page.budget(budget)).clamp(least, most)
         };
         Self {
-            title: cap(&|item| item.title.len()).min(500),
-            reason: cap(&|item| item.reason.len()).min(2_000),
-            remediation: cap(&|item| item.remediation.as_ref().map_or(0, String::len)).min(2_000),
-            // Names of rules with their marks.
-            rules: (2 * TEXT_BYTES / 100 / items.len().max(1)).clamp(3, MAX_RULES),
+            title: cap(200_000, 600, 60, &|item| {
+                page.language.title(&item.title, &item.titles)
+            }),
+            reason: cap(250_000, 3_000, 60, &|item| &item.reason),
+            remediation: cap(250_000, 3_000, 40, &remediation_of),
+            rules: (page.budget(250_000) / items.len().max(1)).clamp(100, 4_000),
         }
     }
 }
 
+fn remediation_of(item: &ItemReport) -> &str {
+    item.remediation.as_deref().unwrap_or_default()
+}
+
 pub(super) fn write(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let items = &page.verdict.items;
-    let caps = Caps::of(items);
+    let caps = Caps::of(page);
     write!(
         out,
         "<section id=items aria-labelledby=items-h><h2 id=items-h>{} <small>{}</small></h2>",
@@ -149,6 +150,7 @@ fn flags(page: Page<'_>, item: &ItemReport, out: &mut dyn Write) -> io::Result<(
         }
     };
     flag(is_waived(item), "waived", "豁免")?;
+    flag(item.basis == Basis::Attested, "attested", "证明")?;
     flag(item.flaky, "flaky", "不稳定")?;
     flag(item.freshness == Freshness::Stale, "stale", "过期")?;
     flag(item.unmapped, "unmapped", "未映射")
@@ -187,6 +189,22 @@ fn details(page: Page<'_>, item: &ItemReport, caps: &Caps, out: &mut dyn Write) 
         );
         line(page.say("Waiver:", "豁免："), &text, 500)?;
     }
+    if let Some(attestation) = &item.attestation {
+        let held = if attestation.held {
+            page.say("holds", "有效")
+        } else {
+            page.say("does not hold", "无效")
+        };
+        let text = format!(
+            "{held}, {}, {} – {}, {} {}",
+            attestation.owner,
+            attestation.issued,
+            attestation.expires,
+            attestation.url,
+            attestation.reason
+        );
+        line(page.say("Attestation:", "证明："), &text, 700)?;
+    }
     if let Some(last) = item.last_known {
         line(
             page.say("Last known:", "上次结果："),
@@ -212,18 +230,17 @@ fn rules(page: Page<'_>, item: &ItemReport, caps: &Caps, out: &mut dyn Write) ->
     // What decided first.
     let mut rules: Vec<_> = item.rules.iter().collect();
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.result));
-    for rule in rules.iter().take(caps.rules) {
+    let mut left = caps.rules;
+    for (at, rule) in rules.iter().enumerate() {
         let probe = rule.id.split('/').next().unwrap_or_default();
-        write!(
-            out,
-            " <a class={} href=\"#{}\">{}</a>",
-            rule.result,
-            Anchor('p', probe),
-            Esc(&rule.id)
-        )?;
-    }
-    if rules.len() > caps.rules {
-        write!(out, " +{}", rules.len() - caps.rules)?;
+        let (id, anchor) = (Esc(&rule.id), Anchor('p', probe));
+        let link = format!(" <a class={} href=\"#{anchor}\">{id}</a>", rule.result);
+        if link.len() > left {
+            write!(out, " +{}", rules.len() - at)?;
+            break;
+        }
+        left -= link.len();
+        out.write_all(link.as_bytes())?;
     }
     Ok(())
 }

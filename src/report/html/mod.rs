@@ -24,6 +24,9 @@ use crate::report::Language;
 use crate::verdict::{Basis, ItemReport, Verdict};
 
 const CSS: &str = include_str!("page.css");
+/// What the body may take for each thousand items; style and script come on top.
+const MAX_BYTES: f64 = 950_000.0;
+
 const JS: &str = include_str!("page.js");
 
 /// What a page needs to stay true after it was loaded.
@@ -47,12 +50,25 @@ struct Page<'p> {
     verdict: &'p Verdict,
     language: Language,
     live: Option<&'p Live<'p>>,
+    /// The part of its budgets that texts may take.
+    scale: f64,
 }
 
 impl<'p> Page<'p> {
     /// One of two texts.
     fn say(&self, en: &'static str, zh: &'static str) -> &'static str {
         self.language.pick(en, zh)
+    }
+
+    /// So many bytes may texts of one sort take, all together.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a budget is small, and not exact"
+    )]
+    fn budget(&self, bytes: usize) -> usize {
+        (bytes as f64 * self.scale * thousands(self.verdict)) as usize
     }
 
     fn title_of(&self, item: &'p ItemReport) -> &'p str {
@@ -74,11 +90,12 @@ pub fn write(
         verdict,
         language: style.language,
         live,
+        scale: 1.0,
     };
     head(page, out)?;
     toolbar(page, out)?;
     write!(out, "<main id=main tabindex=-1>")?;
-    body(page, out)?;
+    out.write_all(&body(page)?)?;
     write!(out, "</main>")?;
     help(page, out)?;
     writeln!(out, "<script>{JS}</script></body></html>")
@@ -98,8 +115,15 @@ pub fn write_fragment(
         verdict,
         language: style.language,
         live: Some(live),
+        scale: 1.0,
     };
-    body(page, out)
+    out.write_all(&body(page)?)
+}
+
+/// How many thousand items there are; one at least.
+#[expect(clippy::cast_precision_loss, reason = "a budget is not exact")]
+fn thousands(verdict: &Verdict) -> f64 {
+    (verdict.items.len() as f64 / 1_000.0).max(1.0)
 }
 
 /// The only script and style that may run are the ones written here.
@@ -180,8 +204,8 @@ fn toolbar(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     write!(
         out,
-        "</span> <button type=button id=differs aria-pressed=false>{}</button> <label for=sec>{}</label> <select id=sec>\
-         <option value=\"\">{}</option></select> <button type=button id=theme data-say=\"{}\">{}</button> \
+        "</span> <button type=button id=differs aria-pressed=false>{}</button> <span class=pick><label for=sec>{}</label> <select id=sec>\
+         <option value=\"\">{}</option></select></span> <button type=button id=theme data-say=\"{}\">{}</button> \
          <button type=button id=ask aria-haspopup=dialog aria-label=\"{}\">?</button> <span id=count role=status aria-live=polite \
          data-of=\"{}\"></span></div>",
         page.say("claimed ≠ derived", "声明 ≠ 推导"),
@@ -201,7 +225,23 @@ fn toolbar(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "</header>")
 }
 
-fn body(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
+/// What changes with a verdict, with as much text as there is room for.
+fn body(page: Page<'_>) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    for scale in [1.0, 0.5, 0.25, 0.1, 0.0] {
+        out.clear();
+        let page = Page { scale, ..page };
+        fill(page, &mut out)?;
+        #[expect(clippy::cast_precision_loss, reason = "a budget is not exact")]
+        let thousandth = out.len() as f64 / thousands(page.verdict);
+        if thousandth <= MAX_BYTES {
+            break;
+        }
+    }
+    Ok(out)
+}
+
+fn fill(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     if let Some(live) = page.live {
         let age = live
             .now

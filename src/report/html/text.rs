@@ -2,10 +2,12 @@
 
 use std::fmt::{self, Display, Write as _};
 
+use crate::report::text::is_deceptive;
+
 /// Text from anywhere, harmless as content and as a quoted attribute.
 pub(super) struct Esc<'t>(pub(super) &'t str);
 
-/// The same, cut to a number of bytes, with a mark where it was.
+/// The same, cut to a number of bytes in the page, with a mark where it was.
 pub(super) struct Cut<'t>(pub(super) &'t str, pub(super) usize);
 
 /// Text whose direction of writing stays its own.
@@ -17,7 +19,10 @@ impl Display for Esc<'_> {
         let mut rest = self.0;
         while let Some((at, c)) = rest.char_indices().find(|(_, c)| !is_plain(*c)) {
             f.write_str(&rest[..at])?;
-            escape(c, f)?;
+            match escaped(c) {
+                Some(text) => f.write_str(text)?,
+                None => f.write_char(c)?,
+            }
             rest = &rest[at + c.len_utf8()..];
         }
         f.write_str(rest)
@@ -28,69 +33,64 @@ impl Display for Esc<'_> {
 fn is_plain(c: char) -> bool {
     match c {
         '&' | '<' | '>' | '"' | '\'' => false,
-        ' '..='~' | '\n' => true,
-        // Chinese, and what is written with it.
-        '\u{3000}'..='\u{d7ff}' | '\u{ff01}'..='\u{ffef}' => true,
+        // ASCII; Chinese, and what is written with it.
+        ' '..='~' | '\n' | '\u{3000}'..='\u{d7ff}' | '\u{ff01}'..='\u{ffef}' => true,
         _ => false,
     }
 }
 
-fn escape(c: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match c {
-        '&' => f.write_str("&amp;"),
-        '<' => f.write_str("&lt;"),
-        '>' => f.write_str("&gt;"),
-        '"' => f.write_str("&quot;"),
-        '\'' => f.write_str("&#39;"),
-        '\n' | '\t' => f.write_char(c),
-        // Directions of writing: text could be made to look like another.
-        '\u{200e}'
-        | '\u{200f}'
-        | '\u{061c}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}' => f.write_char('\u{fffd}'),
-        c if c.is_control() || is_noncharacter(c) => f.write_char('\u{fffd}'),
-        c => f.write_char(c),
-    }
+/// What is written for a character; none: itself.
+fn escaped(c: char) -> Option<&'static str> {
+    Some(match c {
+        '&' => "&amp;",
+        '<' => "&lt;",
+        '>' => "&gt;",
+        '"' => "&#34;",
+        '\'' => "&#39;",
+        '\n' => return None,
+        '\t' => " ",
+        c if c.is_control() || is_deceptive(c) || is_noncharacter(c) => "\u{fffd}",
+        _ => return None,
+    })
 }
 
-/// Code points that no document may hold.
+/// How many bytes a character takes in the page.
+fn size(c: char) -> usize {
+    escaped(c).map_or(c.len_utf8(), str::len)
+}
+
+/// How many bytes a text takes in the page.
+pub(super) fn len(text: &str) -> usize {
+    text.chars().map(size).sum()
+}
+
+/// Code points in the middle of the others that no document may hold.
 fn is_noncharacter(c: char) -> bool {
-    let code = u32::from(c);
-    (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe
+    ('\u{fdd0}'..='\u{fdef}').contains(&c)
 }
 
 impl Display for Cut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = self.0.floor_char_boundary_at(self.1);
-        Esc(&self.0[..end]).fmt(f)?;
-        if end < self.0.len() {
-            f.write_str(" …")?;
+        let (text, most) = (self.0, self.1);
+        // No character takes more than six bytes.
+        if text.len() <= most / 6 {
+            return Esc(text).fmt(f);
         }
-        Ok(())
+        let mut used = 0;
+        let end = text.char_indices().find(|(_, c)| {
+            used += size(*c);
+            used > most
+        });
+        match end {
+            None => Esc(text).fmt(f),
+            Some((end, _)) => write!(f, "{} …", Esc(&text[..end])),
+        }
     }
 }
 
 impl Display for Bdi<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<bdi>{}</bdi>", self.0)
-    }
-}
-
-trait FloorBoundary {
-    fn floor_char_boundary_at(&self, at: usize) -> usize;
-}
-
-impl FloorBoundary for str {
-    /// The last boundary between characters that is not beyond `at`.
-    fn floor_char_boundary_at(&self, at: usize) -> usize {
-        if at >= self.len() {
-            return self.len();
-        }
-        (0..=at)
-            .rev()
-            .find(|at| self.is_char_boundary(*at))
-            .unwrap_or(0)
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
     fn hostile_text_is_harmless() {
         assert_eq!(
             Esc("</script><a b='c' d=\"e\">&").to_string(),
-            "&lt;/script&gt;&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;&amp;"
+            "&lt;/script&gt;&lt;a b=&#39;c&#39; d=&#34;e&#34;&gt;&amp;"
         );
         assert_eq!(
             Esc("\u{1b}[2J\u{0}\u{85}\u{202e}\u{2066}\u{fffe}x").to_string(),
@@ -140,6 +140,7 @@ mod tests {
         );
         assert_eq!(Cut("日本語", 4).to_string(), "日 …");
         assert_eq!(Cut("日本語", 9).to_string(), "日本語");
+        assert_eq!(Cut("<<<<", 9).to_string(), "&lt;&lt; …");
         assert_eq!(
             Anchor('i', "F1.1 <é>").to_string(),
             "i-F1.1_20__3c__e9__3e_"
@@ -150,9 +151,11 @@ mod tests {
         #[test]
         fn nothing_escapes(text in any::<String>(), at in 0_usize..100) {
             for shown in [Esc(&text).to_string(), Cut(&text, at).to_string()] {
-                let bad = |c: char| matches!(c, '<' | '>' | '"' | '\'') || (c.is_control() && c != '\n' && c != '\t');
+                let bad = |c: char| matches!(c, '<' | '>' | '"' | '\'') || (c.is_control() && c != '\n');
                 prop_assert!(!shown.contains(bad), "{shown:?}");
             }
+            prop_assert_eq!(Esc(&text).to_string().len(), len(&text));
+            prop_assert!(Cut(&text, at).to_string().len() <= at + " …".len());
             let anchor = Anchor('i', &text).to_string();
             prop_assert!(anchor.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)));
         }
