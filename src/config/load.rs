@@ -15,16 +15,17 @@ use super::include::{Document, parse_all, read_all};
 use super::interpolate::{Var, Variables};
 use super::link::{Probes, link};
 use super::overlay::overlay;
-use super::probe_table::{Draft, ProbeReader};
+use super::probe_table::{Draft, ProbeReader, digest_value};
 use super::shape::{Shaper, take};
 use super::sources::{Place, Sources};
 use super::suggest::did_you_mean;
 use super::tables::{
-    AgentTable, CategoryTable, GateTable, ItemTable, RiskTable, ScoreTable, WaiverTable,
+    AgentTable, CategoryTable, GateTable, ItemTable, RiskTable, ScoreTable, ServerTable,
+    WaiverTable,
 };
-use super::{categories, gates, items, relations, risks};
+use super::{categories, gates, items, relations, risks, server};
 use crate::evidence::{Redactor, RedactorBuilder};
-use crate::plan::{Agent, Gate, Item, Plan, PlannedProbe, Targets};
+use crate::plan::{Agent, Gate, Item, Module, Plan, PlannedProbe, ServerSettings, Targets};
 
 /// A plan and what is worth knowing about it.
 pub struct Loaded {
@@ -74,8 +75,9 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
     })
 }
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 12] = [
     "agent", "defaults", "vars", "probe", "item", "category", "score", "gate", "risk", "waiver",
+    "server", "module",
 ];
 
 struct Loader<'s> {
@@ -100,14 +102,17 @@ impl<'s> Loader<'s> {
     }
 
     fn load(mut self, mut documents: Vec<Document<'_>>) -> Plan {
+        let config_digest = digest(&documents);
         overlay(&mut documents, self.sources);
         for document in &documents {
             self.check_sections(document);
             self.collect_vars(document);
         }
+        let server = self.server(&mut documents);
         let agent: AgentTable = self.single(&mut documents, "agent");
         let mut reader = ProbeReader::new(self.single(&mut documents, "defaults"));
         let drafts = self.drafts(&mut documents, &mut reader);
+        let modules = self.modules(&mut documents, &mut reader);
         let mut agent = Self::agent(agent);
         let probes = link(drafts, self.sources, self.diagnostics);
         let tables = self.list::<ItemTable>(&mut documents, "item");
@@ -164,9 +169,11 @@ impl<'s> Loader<'s> {
             gates,
             risks,
             targets,
+            modules,
+            server,
             checklist: None,
             redactor,
-            config_digest: self.digest(),
+            config_digest,
         }
     }
 
@@ -355,6 +362,56 @@ impl<'s> Loader<'s> {
         drafts
     }
 
+    fn modules(&mut self, documents: &mut [Document<'_>], reader: &mut ProbeReader) -> Vec<Module> {
+        let mut modules: Vec<Module> = Vec::new();
+        for document in documents {
+            let file = document.file;
+            for entry in self.entries(document, "module") {
+                let place = Self::place(file, entry.span());
+                let Some(module) = self.shaped(file, |shaper| reader.read_module(entry, shaper))
+                else {
+                    continue;
+                };
+                if modules.iter().any(|other| other.id == module.id) {
+                    let message = format!("a second module with the id `{}`", module.id);
+                    self.diagnostics.error(place, message);
+                }
+                modules.push(module);
+            }
+        }
+        modules
+    }
+
+    /// `[server]`. Nothing in it is left out because its variables are empty: without its tokens the
+    /// daemon would be open.
+    fn server(&mut self, documents: &mut [Document<'_>]) -> ServerSettings {
+        let schema = super::schema::of::<ServerTable>();
+        let mut found: Option<ServerSettings> = None;
+        for document in documents {
+            let file = document.file;
+            let Some(entry) = document.table.get_mut().get_mut("server") else {
+                continue;
+            };
+            let span = entry.span();
+            let place = Self::place(file, span.clone());
+            if found.is_some() {
+                self.diagnostics.error(place, "[server] is in two files");
+                continue;
+            }
+            let DeValue::Table(table) = entry.get_mut() else {
+                self.diagnostics.error(place, "[server] is a table");
+                continue;
+            };
+            let table = self.shaped(file, |shaper| {
+                let fits = shaper.table(table, span.clone(), &schema, "[server]");
+                fits.then(|| take::<ServerTable>(std::mem::take(table), span, shaper))
+                    .flatten()
+            });
+            found = table.map(|table| server::settings(table, file, self.diagnostics));
+        }
+        found.unwrap_or_default()
+    }
+
     fn agent(table: AgentTable) -> Agent {
         Agent {
             environment: table.environment,
@@ -455,13 +512,21 @@ impl<'s> Loader<'s> {
             );
         }
     }
+}
 
-    fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        for file in self.sources.files() {
-            hash.update((file.text.len() as u64).to_be_bytes());
-            hash.update(&file.text);
+/// SHA-256 over what the files say: how the daemon is asked changes no verdict, and agents that share
+/// a history listen on different ports.
+fn digest(documents: &[Document<'_>]) -> String {
+    let mut hash = Sha256::new();
+    for document in documents {
+        let table = document.table.get_ref();
+        for (key, value) in table {
+            if key.get_ref() != "server" {
+                hash.update(key.get_ref().len().to_be_bytes());
+                hash.update(key.get_ref().as_bytes());
+                digest_value(value.get_ref(), &mut hash);
+            }
         }
-        format!("sha256:{:x}", hash.finalize())
     }
+    format!("sha256:{:x}", hash.finalize())
 }
