@@ -7,8 +7,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::tables::{
-    AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, ProbeTable, RuleTable,
-    ScoreTable, WaiverTable,
+    AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, MaintenanceTable, ProbeTable,
+    RiskTable, RuleTable, ScoreTable, WaiverTable,
 };
 use crate::probes::{KINDS, KindEntry};
 
@@ -77,6 +77,8 @@ pub fn config_schema() -> Value {
             "category": { "type": "array", "items": closed(of::<CategoryTable>()) },
             "score": closed(of::<ScoreTable>()),
             "gate": { "type": "array", "items": closed(of::<GateTable>()) },
+            "risk": { "type": "array", "items": closed(of::<RiskTable>()) },
+            "maintenance": { "type": "array", "items": closed(of::<MaintenanceTable>()) },
             "waiver": { "type": "array", "items": closed(of::<WaiverTable>()) },
         },
     })
