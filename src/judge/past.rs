@@ -238,16 +238,9 @@ impl Past {
         past
     }
 
-    /// Changes the verdicts of the last run that is remembered: a rule within its `for` warns, a soft fail
-    /// warns, and a rule stays failed while its probe is hard. Nothing here makes an unknown known.
-    pub fn apply(
-        &self,
-        rules: &[Rule],
-        soft: Option<Soft>,
-        verdicts: &mut [RuleVerdict],
-        at: Timestamp,
-    ) {
-        self.hold_back(rules, verdicts, at);
+    /// Softens the verdicts of the last run that is remembered: a soft fail warns, and a rule stays failed while
+    /// its probe is hard. An unknown stays one.
+    pub fn soften(&self, soft: Option<Soft>, verdicts: &mut [RuleVerdict]) {
         let Some(soft) = soft else {
             return;
         };
@@ -279,7 +272,7 @@ impl Past {
         }
     }
 
-    /// A rule that does not hold, and not yet for long enough, warns.
+    /// A rule that does not hold, and not yet for as long as its `for` says, warns.
     pub fn hold_back(&self, rules: &[Rule], verdicts: &mut [RuleVerdict], at: Timestamp) {
         for ((rule, verdict), own) in rules.iter().zip(verdicts).zip(&self.rules) {
             let out_of_order = matches!(verdict.result, Status::Fail | Status::Warn);
