@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::checklist::{Checklist, Claim};
 use crate::evidence::Redactor;
-use crate::judge::{Rule, Status};
+use crate::judge::{Rule, Soft, Status};
 use crate::probes::Probe;
 
 pub use module::Module;
@@ -32,6 +33,8 @@ pub struct Plan {
     pub gates: Vec<Gate>,
     /// The register of risks, in the order of the configuration.
     pub risks: Vec<Risk>,
+    /// The declared windows of maintenance, in the order of the configuration.
+    pub maintenance: Vec<Maintenance>,
     /// The categories that are declared, and what the score is to reach.
     pub targets: Targets,
     /// Probes without a target, for whoever names one.
@@ -57,10 +60,21 @@ pub struct Agent {
     pub git_commit: Option<String>,
     /// The image digests that are being deployed.
     pub digests: Vec<String>,
+    /// Where the digest that is deployed is observed.
+    pub digest_from: Option<FactRef>,
     /// The name of this vantage point; the host's name where it is not set.
     pub vantage: Option<String>,
     /// The most probes at a time that may look at one target; none: no bound.
     pub max_per_target: Option<usize>,
+}
+
+/// A fact of a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactRef {
+    /// Index of the probe.
+    pub probe: usize,
+    /// The fact's name, and names within it.
+    pub path: Vec<String>,
 }
 
 /// Where something was configured.
@@ -84,6 +98,13 @@ pub struct PlannedProbe {
     pub target: String,
     /// SHA-256 over its kind and its parameters as written, as `sha256:…`.
     pub params_digest: String,
+    /// SHA-256 over its kind and its parameters with variables put in: never printed, because secrets are
+    /// among them. Equal ones ask the same question.
+    pub question: [u8; 32],
+    /// How often the daemon runs it.
+    pub interval: Duration,
+    /// How many bad runs make a fail hard; none: the first.
+    pub soft: Option<Soft>,
     /// Bounds one attempt, beside the time for which the kind must watch.
     pub timeout: Duration,
     /// Further attempts after one that observed nothing.
@@ -188,6 +209,30 @@ pub struct Waiver {
     pub reason: String,
     /// The last day on which it holds, UTC.
     pub expires: Date,
+}
+
+/// A declared window of maintenance. It changes no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Maintenance {
+    /// When it begins.
+    pub start: Timestamp,
+    /// When it has ended.
+    pub end: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Indices of the items that are shown with it: those that it names, and those that need a probe that
+    /// it names.
+    pub items: Vec<usize>,
+    /// Indices of the probes whose slots are excluded: those that it names, and those that an item that it
+    /// names needs.
+    pub probes: Vec<usize>,
+}
+
+impl Maintenance {
+    /// Whether it holds at that moment.
+    pub fn holds(&self, at: Timestamp) -> bool {
+        self.start <= at && at < self.end
+    }
 }
 
 /// A set of items that must pass at one phase.

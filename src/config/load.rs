@@ -15,17 +15,19 @@ use super::include::{Document, parse_all, read_all};
 use super::interpolate::{Var, Variables};
 use super::link::{Probes, link};
 use super::overlay::overlay;
-use super::probe_table::{Draft, ProbeReader, digest_value};
+use super::probe_table::{Draft, ProbeReader, check_interval, digest_value};
 use super::shape::{Shaper, take};
 use super::sources::{Place, Sources};
 use super::suggest::did_you_mean;
 use super::tables::{
-    AgentTable, CategoryTable, GateTable, ItemTable, RiskTable, ScoreTable, ServerTable,
-    WaiverTable,
+    AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, MaintenanceTable, RiskTable,
+    ScoreTable, ServerTable, WaiverTable,
 };
-use super::{categories, gates, items, relations, risks, server};
+use super::{categories, gates, items, maintenance, relations, risks, server};
 use crate::evidence::{Redactor, RedactorBuilder};
-use crate::plan::{Agent, Gate, Item, Module, Plan, PlannedProbe, ServerSettings, Targets};
+use crate::plan::{
+    Agent, FactRef, Gate, Item, Maintenance, Module, Plan, PlannedProbe, ServerSettings, Targets,
+};
 
 /// A plan and what is worth knowing about it.
 pub struct Loaded {
@@ -75,10 +77,24 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
     })
 }
 
-const SECTIONS: [&str; 12] = [
-    "agent", "defaults", "vars", "probe", "item", "category", "score", "gate", "risk", "waiver",
-    "server", "module",
+const SECTIONS: [&str; 13] = [
+    "agent",
+    "defaults",
+    "vars",
+    "probe",
+    "item",
+    "category",
+    "score",
+    "gate",
+    "risk",
+    "waiver",
+    "maintenance",
+    "server",
+    "module",
 ];
+
+/// Sections that say how the agent is reached, and nothing of what it sees.
+const NO_PART_OF_THE_DIGEST: [&str; 1] = ["server"];
 
 struct Loader<'s> {
     sources: &'s Sources,
@@ -109,12 +125,16 @@ impl<'s> Loader<'s> {
             self.collect_vars(document);
         }
         let server = self.server(&mut documents);
-        let agent: AgentTable = self.single(&mut documents, "agent");
-        let mut reader = ProbeReader::new(self.single(&mut documents, "defaults"));
+        let agent: Filed<AgentTable> = self.single(&mut documents, "agent");
+        let defaults: Filed<DefaultsTable> = self.single(&mut documents, "defaults");
+        if let Some(interval) = &defaults.table.interval {
+            check_interval(interval, defaults.file, self.diagnostics);
+        }
+        let mut reader = ProbeReader::new(defaults.table);
         let drafts = self.drafts(&mut documents, &mut reader);
         let modules = self.modules(&mut documents, &mut reader);
-        let mut agent = Self::agent(agent);
         let probes = link(drafts, self.sources, self.diagnostics);
+        let mut agent = self.agent(agent, &probes);
         let tables = self.list::<ItemTable>(&mut documents, "item");
         let mut targets = self.targets(&mut documents, &tables);
         let mut items = self.items(tables, &probes);
@@ -123,6 +143,7 @@ impl<'s> Loader<'s> {
         let gates = self.gates(&mut documents, &items);
         let risks = self.list::<RiskTable>(&mut documents, "risk");
         let mut risks = risks::risks(risks, &items, self.diagnostics);
+        let mut maintenance = self.maintenance(&mut documents, &items, &probes);
         if probes.is_empty() && !self.diagnostics.has_errors() {
             self.diagnostics
                 .error(
@@ -158,7 +179,8 @@ impl<'s> Loader<'s> {
         let risk_titles = risks
             .iter_mut()
             .flat_map(|risk| std::iter::once(&mut risk.title).chain(risk.titles.values_mut()));
-        let titles = titles.chain(risk_titles);
+        let reasons = maintenance.iter_mut().map(|window| &mut window.reason);
+        let titles = titles.chain(risk_titles).chain(reasons);
         for text in items.iter_mut().flat_map(Item::texts).chain(titles) {
             redactor.replace(text);
         }
@@ -168,6 +190,7 @@ impl<'s> Loader<'s> {
             items,
             gates,
             risks,
+            maintenance,
             targets,
             modules,
             server,
@@ -266,7 +289,7 @@ impl<'s> Loader<'s> {
     }
 
     /// A table that stands in at most one of the files.
-    fn single<T>(&mut self, documents: &mut [Document<'_>], name: &str) -> T
+    fn single<T>(&mut self, documents: &mut [Document<'_>], name: &str) -> Filed<T>
     where
         T: Default + schemars::JsonSchema + for<'de> Deserialize<'de>,
     {
@@ -283,9 +306,8 @@ impl<'s> Loader<'s> {
                     format!("[{name}] is in two files"),
                 );
             }
-            found = self
-                .table_of(file, entry, &schema, &format!("[{name}]"))
-                .or(found);
+            let table = self.table_of(file, entry, &schema, &format!("[{name}]"));
+            found = table.map(|table| Filed { file, table }).or(found);
         }
         found.unwrap_or_default()
     }
@@ -412,8 +434,13 @@ impl<'s> Loader<'s> {
         found.unwrap_or_default()
     }
 
-    fn agent(table: AgentTable) -> Agent {
+    fn agent(&mut self, agent: Filed<AgentTable>, probes: &Probes) -> Agent {
+        let Filed { file, table } = agent;
+        let digest_from = table
+            .digest_from
+            .and_then(|from| fact_of(&from, file, probes, self.diagnostics));
         Agent {
+            digest_from,
             environment: table.environment,
             service: table.service,
             git_commit: table.git_commit,
@@ -424,7 +451,7 @@ impl<'s> Loader<'s> {
     }
 
     fn targets(&mut self, documents: &mut [Document<'_>], items: &[(usize, ItemTable)]) -> Targets {
-        let score: ScoreTable = self.single(documents, "score");
+        let score = self.single::<ScoreTable>(documents, "score").table;
         let tables = self.list::<CategoryTable>(documents, "category");
         categories::targets(&score, tables, items, self.diagnostics)
     }
@@ -468,6 +495,20 @@ impl<'s> Loader<'s> {
         for (file, table) in self.list::<WaiverTable>(documents, "waiver") {
             gates::waiver(table, file, self.today, items, &index, self.diagnostics);
         }
+    }
+
+    fn maintenance(
+        &mut self,
+        documents: &mut [Document<'_>],
+        items: &[Item],
+        probes: &[PlannedProbe],
+    ) -> Vec<Maintenance> {
+        self.list::<MaintenanceTable>(documents, "maintenance")
+            .into_iter()
+            .filter_map(|(file, table)| {
+                maintenance::maintenance(table, file, items, probes, self.diagnostics)
+            })
+            .collect()
     }
 
     fn gates(&mut self, documents: &mut [Document<'_>], items: &[Item]) -> Vec<Gate> {
@@ -514,19 +555,68 @@ impl<'s> Loader<'s> {
     }
 }
 
-/// SHA-256 over what the files say: how the daemon is asked changes no verdict, and agents that share
-/// a history listen on different ports.
+/// A table and the file that it stands in.
+#[derive(Default)]
+struct Filed<T> {
+    file: usize,
+    table: T,
+}
+
+/// SHA-256 over what the files say, as written.
 fn digest(documents: &[Document<'_>]) -> String {
     let mut hash = Sha256::new();
     for document in documents {
         let table = document.table.get_ref();
-        for (key, value) in table {
-            if key.get_ref() != "server" {
-                hash.update(key.get_ref().len().to_be_bytes());
-                hash.update(key.get_ref().as_bytes());
-                digest_value(value.get_ref(), &mut hash);
-            }
+        let sections = table.iter().filter(|(key, _)| {
+            let name: &str = key.get_ref();
+            !NO_PART_OF_THE_DIGEST.contains(&name)
+        });
+        for (key, value) in sections {
+            hash.update((key.get_ref().len() as u64).to_be_bytes());
+            hash.update(key.get_ref().as_bytes());
+            digest_value(value.get_ref(), &mut hash);
         }
     }
     format!("sha256:{:x}", hash.finalize())
+}
+
+/// The fact that `PROBE/fact` names.
+fn fact_of(
+    written: &Spanned<String>,
+    file: usize,
+    probes: &Probes,
+    diagnostics: &mut Diagnostics,
+) -> Option<FactRef> {
+    let span = written.span();
+    let place = Place { file, span };
+    let text = written.get_ref();
+    let Some((id, fact)) = text.split_once('/') else {
+        diagnostics
+            .error(place, format!("`{text}` names no fact"))
+            .help("write PROBE/fact, such as app/image_digest");
+        return None;
+    };
+    if probes.broken.iter().any(|broken| broken == id) {
+        return None;
+    }
+    let Some(probe) = probes.index.get(id).copied() else {
+        let ids = probes.index.keys().map(String::as_str);
+        diagnostics
+            .error(place, format!("there is no probe `{id}`"))
+            .help(did_you_mean(id, ids));
+        return None;
+    };
+    let kind = probes.list[probe].kind;
+    let known = crate::probes::find(kind).and_then(|entry| (entry.facts)().ok())?;
+    let first = fact.split('.').next().unwrap_or_default();
+    if !known.facts.contains_key(first) {
+        diagnostics
+            .error(place, format!("the kind `{kind}` has no fact `{first}`"))
+            .help(did_you_mean(first, known.facts.keys().map(String::as_str)));
+        return None;
+    }
+    Some(FactRef {
+        probe,
+        path: fact.split('.').map(str::to_owned).collect(),
+    })
 }

@@ -12,6 +12,7 @@ mod items;
 mod link;
 mod load;
 mod lookup;
+mod maintenance;
 mod modules;
 mod overlay;
 mod probe_table;

@@ -1,22 +1,29 @@
 //! `[[probe]]` tables → planned probes.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use super::diagnostics::Diagnostics;
 use super::rules::KindRules;
 use super::shape::{Shaper, check_id, take};
 use super::sources::Place;
 use super::suggest::did_you_mean;
 use super::tables::{DefaultsTable, ProbeTable, RetryOn};
+use crate::params::DurationText;
 use crate::plan::{PlannedProbe, SourceRef};
 use crate::probes::{self, BuildError, KINDS, ParamError};
 
 /// Without `timeout` anywhere.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without `interval` anywhere.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
+/// Whoever asks more often measures the probe itself.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A probe whose dependencies are still names.
 pub(super) struct Draft {
@@ -70,13 +77,19 @@ impl ProbeReader {
         let mut rules = table.remove("rules");
         // What is absent is no part of the question that the evidence answers.
         shaper.drop_absent(table);
-        let digest = digest(state.rules.entry.info.name, table);
+        let kind = state.rules.entry.info.name;
+        let params_digest = hex(&digest(kind, table));
         let fits = shaper.table(table, span.clone(), &state.schema, "this probe");
+        // Variables are in now.
+        let question = digest(kind, table);
         let common = split_common(table, &state.schema);
         let good = names
             .as_ref()
             .is_some_and(|names| check_id(&names.id, &names.id_place, shaper.diagnostics));
         let common = take::<ProbeTable>(common, span.clone(), shaper);
+        if let Some(interval) = common.as_ref().and_then(|common| common.interval.as_ref()) {
+            check_interval(interval, shaper.file, shaper.diagnostics);
+        }
         let probe = if fits {
             build(state.rules.entry, table, &span, shaper)
         } else {
@@ -88,13 +101,13 @@ impl ProbeReader {
             .map(|probe| probe.enabled())
             .unwrap_or_default();
         let rules = state.rules.assemble(&enabled, rules.as_mut(), shaper);
-        let kind = state.rules.entry.info.name;
         let names = names?;
         let probe = match (common, probe) {
             (Some(common), Some(probe)) if good => {
                 let planned = self.planned(common, kind, probe, rules, &names.id_place, shaper);
                 Some(PlannedProbe {
-                    params_digest: digest,
+                    params_digest,
+                    question,
                     ..planned
                 })
             }
@@ -115,12 +128,16 @@ impl ProbeReader {
         let defaults = &self.defaults;
         let timeout = common.timeout.or(defaults.timeout);
         let retry_on = common.retry_on.or(defaults.retry_on);
+        let interval = common.interval.as_ref().or(defaults.interval.as_ref());
         PlannedProbe {
             id: common.id,
             kind,
             target: probe.target(),
             probe,
             params_digest: String::new(),
+            question: [0; 32],
+            interval: interval.map_or(DEFAULT_INTERVAL, |interval| interval.get_ref().0),
+            soft: common.soft,
             timeout: timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
             retries: common.retries.or(defaults.retries).unwrap_or(0),
             retry_on_fail: retry_on == Some(RetryOn::Fail),
@@ -184,10 +201,12 @@ impl ProbeReader {
 }
 
 /// The keys that every probe has and that may be read whatever its kind.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 9] = [
     "id",
     "kind",
     "timeout",
+    "interval",
+    "soft",
     "retries",
     "retry_on",
     "tags",
@@ -196,7 +215,7 @@ const COMMON: [&str; 7] = [
 
 /// SHA-256 over the kind and its own parameters as written: before variables are put in, so that it
 /// holds no secret.
-fn digest(kind: &str, table: &DeTable<'_>) -> String {
+fn digest(kind: &str, table: &DeTable<'_>) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(kind);
     for (key, value) in table {
@@ -205,7 +224,31 @@ fn digest(kind: &str, table: &DeTable<'_>) -> String {
             digest_value(value.get_ref(), &mut hash);
         }
     }
-    format!("sha256:{:x}", hash.finalize())
+    hash.finalize().into()
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    let mut text = String::with_capacity(7 + 64);
+    text.push_str("sha256:");
+    for byte in digest {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// An interval that is too short is an error at its place.
+pub(super) fn check_interval(
+    interval: &Spanned<DurationText>,
+    file: usize,
+    diagnostics: &mut Diagnostics,
+) {
+    if interval.get_ref().0 < SHORTEST_INTERVAL {
+        let span = interval.span();
+        diagnostics.error(
+            Place { file, span },
+            format!("an interval is at least {SHORTEST_INTERVAL:?}"),
+        );
+    }
 }
 
 pub(super) fn digest_value(value: &DeValue<'_>, hash: &mut Sha256) {

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::modules::of_module;
 use super::tables::{
-    AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, ProbeTable, RuleTable,
-    ScoreTable, ServerTable, WaiverTable,
+    AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, MaintenanceTable, ProbeTable,
+    RiskTable, RuleTable, ScoreTable, ServerTable, WaiverTable,
 };
 use crate::probes::{KINDS, KindEntry, TargetParams};
 
@@ -93,6 +93,8 @@ pub fn config_schema() -> Value {
             "gate": { "type": "array", "items": closed(of::<GateTable>()) },
             "server": closed(of::<ServerTable>()),
             "module": { "type": "array", "items": { "oneOf": modules } },
+            "risk": { "type": "array", "items": closed(of::<RiskTable>()) },
+            "maintenance": { "type": "array", "items": closed(of::<MaintenanceTable>()) },
             "waiver": { "type": "array", "items": closed(of::<WaiverTable>()) },
         },
     })

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::judge::Soft;
 use crate::params::{DurationText, FilePath, Secret};
 use crate::plan::RiskLevel;
 use crate::probes::Severity;
@@ -22,6 +23,10 @@ pub(super) struct AgentTable {
     /// The image digests that are being deployed.
     #[serde(default)]
     pub(super) digests: Vec<String>,
+    /// Where the digest that is deployed is observed, as `PROBE/fact`: a string, or a list of strings. When
+    /// it changes, windows over the past begin anew.
+    #[schemars(with = "Option<String>")]
+    pub(super) digest_from: Option<Spanned<String>>,
     /// The name of this vantage point; the host's name where it is not set.
     pub(super) vantage: Option<String>,
     /// The most probes at a time that may look at one target.
@@ -44,6 +49,9 @@ pub(super) enum RetryOn {
 pub(super) struct DefaultsTable {
     /// Bounds one attempt, all its steps together. Without it: 10s.
     pub(super) timeout: Option<DurationText>,
+    /// How often the daemon runs a probe, at least every 100ms. Without it: 30s.
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) interval: Option<Spanned<DurationText>>,
     /// Further attempts after one that observed nothing, at most 100. Without it: 0.
     #[schemars(range(max = 100))]
     pub(super) retries: Option<u32>,
@@ -65,6 +73,12 @@ pub(super) struct ProbeTable {
     pub(super) kind: String,
     /// Bounds one attempt, all its steps together.
     pub(super) timeout: Option<DurationText>,
+    /// How often the daemon runs it, at least every 100ms.
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) interval: Option<Spanned<DurationText>>,
+    /// In the daemon: `2/3` makes a fail hard when two of the last three runs that could look were bad; a single
+    /// bad run between good ones warns. Without it every fail is hard. An unknown is never softened.
+    pub(super) soft: Option<Soft>,
     /// Further attempts after one that observed nothing, at most 100: retries hide what is flaky.
     #[schemars(range(max = 100))]
     pub(super) retries: Option<u32>,
@@ -279,4 +293,25 @@ pub(super) struct ModuleTable {
     pub(super) kind: String,
     /// Bounds one attempt; the timeout of the scrape bounds it too.
     pub(super) timeout: Option<DurationText>,
+/// `[[maintenance]]`: a declared window of time. What is seen in it is shown and judged as ever, and its slots
+/// are excluded from windows over the past. A gate is not let through by it: a waiver is for that.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct MaintenanceTable {
+    /// Ids of the items that it is about, `*` as wildcard; the probes that they need are with them.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) items: Vec<Spanned<String>>,
+    /// Ids of the probes that it is about, `*` as wildcard; the items that need them are shown with it.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) probes: Vec<Spanned<String>>,
+    /// When it begins, with an offset, such as 2026-12-31T22:00:00Z.
+    #[schemars(with = "String")]
+    pub(super) start: Spanned<String>,
+    /// When it ends, with an offset.
+    #[schemars(with = "String")]
+    pub(super) end: Spanned<String>,
+    /// Why.
+    #[schemars(with = "String")]
+    pub(super) reason: Spanned<String>,
 }

@@ -13,7 +13,7 @@ use crate::evidence::{Envelope, Failure, Outcome, Redactor, Try, millis};
 use crate::judge::{RuleVerdict, Status};
 use crate::net::Dialler;
 use crate::plan::PlannedProbe;
-use crate::probes::{Context, Severity};
+use crate::probes::{Context, Earlier, Severity};
 
 /// A kind that is still running this long after its deadline has a defect.
 const GRACE: Duration = Duration::from_millis(250);
@@ -25,12 +25,13 @@ pub(super) struct Shared {
     pub(super) dialler: Arc<Dialler>,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
-    pub(super) redactor: Arc<Redactor>,
 }
 
 /// Runs a probe until an attempt is good enough or no retry is left.
 pub(super) async fn run_probe(
     probe: &PlannedProbe,
+    redactor: &Redactor,
+    earlier: &Arc<[Earlier]>,
     shared: &Shared,
     tries: &Mutex<Vec<Try>>,
     judge: impl Fn(&mut Envelope) -> Vec<RuleVerdict>,
@@ -43,7 +44,7 @@ pub(super) async fn run_probe(
             .budget
             .acquire(&probe.target, probe.probe.descriptors())
             .await;
-        let (mut envelope, ended) = attempt(probe, shared).await;
+        let (mut envelope, ended) = attempt(probe, redactor, earlier, shared).await;
         drop(permit);
         let verdicts = judge(&mut envelope);
         let count = keep(tries, ended);
@@ -87,12 +88,17 @@ fn must_rule_failed(verdicts: &[RuleVerdict]) -> bool {
     clippy::disallowed_methods,
     reason = "the engine stamps evidence with the wall clock"
 )]
-async fn attempt(probe: &PlannedProbe, shared: &Shared) -> (Envelope, Try) {
+async fn attempt(
+    probe: &PlannedProbe,
+    redactor: &Redactor,
+    earlier: &Arc<[Earlier]>,
+    shared: &Shared,
+) -> (Envelope, Try) {
     let started_at = Timestamp::now();
     let begun = Instant::now();
     let late_before = shared.pulse.late();
     let deadline = begun + probe.longest_attempt();
-    let ctx = Context::new(Arc::clone(&shared.dialler), deadline);
+    let ctx = Context::new(Arc::clone(&shared.dialler), deadline).with_earlier(Arc::clone(earlier));
     let seen = timeout_at(deadline + GRACE, probe.probe.observe(&ctx)).await;
     let took = begun.elapsed();
     let starved = is_starved(shared, late_before, probe, took).await;
@@ -105,7 +111,7 @@ async fn attempt(probe: &PlannedProbe, shared: &Shared) -> (Envelope, Try) {
     let (outcome, cause, facts) = match blame(seen, starved) {
         Ok(facts) => (Outcome::Observed, None, facts),
         Err(failure) => {
-            let cause = shared.redactor.string(failure.detail().to_owned());
+            let cause = redactor.string(failure.detail().to_owned());
             (failure.outcome(), Some(cause), Map::new())
         }
     };
@@ -165,6 +171,6 @@ fn blame(seen: Result<Facts, Failure>, starved: bool) -> Result<Facts, Failure> 
     clippy::disallowed_methods,
     reason = "the engine stamps evidence with the wall clock"
 )]
-pub(super) fn not_observed(probe: &PlannedProbe, cause: String) -> Envelope {
+pub fn not_observed(probe: &PlannedProbe, cause: String) -> Envelope {
     Envelope::not_observed(&probe.id, Timestamp::now(), cause)
 }

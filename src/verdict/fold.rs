@@ -7,13 +7,14 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::item::{Evidence, Moment, fold_item, seen_by_gate, source};
 use super::{
-    Basis, Finding, Freshness, GateReport, Health, ItemReport, ProbeReport, RiskReport, SCHEMA,
-    Source, Subject, Tool, Vantage, Verdict, WaiverReport,
+    Basis, Finding, GateReport, Health, ItemReport, ProbeReport, RiskReport, SCHEMA, Subject, Tool,
+    Vantage, Verdict,
 };
 use crate::evidence::{Envelope, Outcome};
-use crate::judge::{self, RuleState, RuleVerdict, Score, ScoreItem, Status};
-use crate::plan::{EXPIRES_SOON_DAYS, Item, Plan, PlannedProbe, Risk, SourceRef, Waiver};
+use crate::judge::{self, RuleVerdict, Score, ScoreItem, Status};
+use crate::plan::{EXPIRES_SOON_DAYS, Item, Need, Plan, PlannedProbe, Risk};
 
 /// How a verdict came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,23 +91,32 @@ pub fn judge_probe(plan: &Plan, index: usize, envelope: &mut Envelope) -> Vec<Ru
 /// Folds a run.
 pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
     let hashes: Vec<String> = run.observations.iter().map(|o| o.envelope.hash()).collect();
-    let items: Vec<ItemReport> = plan
-        .items
-        .iter()
-        .map(|item| fold_item(item, plan, &run, &hashes))
+    let seen = Observed {
+        observations: &run.observations,
+        hashes: &hashes,
+    };
+    let moment = Moment {
+        now: run.finished_at,
+        today: run.today,
+    };
+    let items: Vec<ItemReport> = (0..plan.items.len())
+        .map(|at| fold_item(plan, at, plan.items[at].ttl, moment, &seen))
         .collect();
+    let by_gates = |item: usize| (items[item].id.as_str(), seen_by_gate(&items[item]));
     let gates: Vec<GateReport> = plan
         .gates
         .iter()
-        .map(|gate| fold_gate(&gate.id, gate.items.iter().map(|i| &items[*i])))
+        .map(|gate| fold_gate(&gate.id, gate.items.iter().map(|at| by_gates(*at))))
         .collect();
     let risks = plan
         .risks
         .iter()
-        .map(|risk| fold_risk(risk, &items))
+        .map(|risk| fold_risk(plan, risk, by_gates))
         .collect();
     let gate = chosen_gate(run.gate.as_deref(), &gates);
-    let score = Score::of(&items.iter().map(score_item).collect::<Vec<_>>());
+    let scored = plan.items.iter().zip(&items);
+    let scored = scored.map(|(item, report)| score_item(item, report.result, report.basis));
+    let score = Score::of(&scored.collect::<Vec<_>>());
     let score = score.held_against(&plan.targets);
     let chosen = || {
         let pairs = run.observations.iter().zip(&run.selected);
@@ -132,16 +142,8 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
         schema: SCHEMA.to_owned(),
         run_id: run.id,
         mode: run.mode,
-        tool: Tool {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            config_digest: plan.config_digest.clone(),
-        },
-        subject: Subject {
-            environment: plan.agent.environment.clone(),
-            service: plan.agent.service.clone(),
-            git_commit: plan.agent.git_commit.clone(),
-            digests: plan.agent.digests.clone(),
-        },
+        tool: tool(plan),
+        subject: subject(plan),
         vantage: Vantage { host: run.host },
         started_at: run.started_at,
         finished_at: run.finished_at,
@@ -156,150 +158,64 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
     }
 }
 
-fn source(source: &SourceRef) -> Source {
-    Source {
-        file: source.file.clone(),
-        line: source.line,
+/// What a run observed, as the fold of items reads it.
+struct Observed<'r> {
+    observations: &'r [Observation],
+    hashes: &'r [String],
+}
+
+impl Evidence for Observed<'_> {
+    fn observed_at(&self, probe: usize) -> Option<Timestamp> {
+        Some(self.observations[probe].envelope.observed_at)
+    }
+
+    fn hash(&self, probe: usize) -> &str {
+        &self.hashes[probe]
+    }
+
+    fn is_flaky(&self, probe: usize) -> bool {
+        let observation = &self.observations[probe];
+        is_flaky(&observation.envelope, &observation.rules)
+    }
+
+    fn is_flapping(&self, _: Need) -> bool {
+        false
+    }
+
+    fn rule(&self, need: Need) -> RuleVerdict {
+        self.observations[need.probe].rules[need.rule].clone()
     }
 }
 
-fn fold_item(item: &Item, plan: &Plan, run: &Run, hashes: &[String]) -> ItemReport {
-    let mut rules = Vec::with_capacity(item.needs.len());
-    let mut statuses = Vec::with_capacity(item.needs.len());
-    let mut probes: Vec<usize> = Vec::new();
-    for need in &item.needs {
-        let verdict = &run.observations[need.probe].rules[need.rule];
-        let enabled = matches!(
-            plan.probes[need.probe].rules[need.rule].state,
-            RuleState::Enabled
-        );
-        // A rule that the item names and that is off has seen nothing.
-        statuses.push(if enabled {
-            verdict.result
-        } else {
-            Status::Unknown
-        });
-        rules.push(verdict.clone());
-        if probes.last() != Some(&need.probe) {
-            probes.push(need.probe);
-        }
-    }
-    let observed_at = probes
-        .iter()
-        .map(|probe| run.observations[*probe].envelope.observed_at)
-        .min();
-    let stale = is_stale(item, observed_at, run.finished_at);
-    let (known, reason) = item_result(item, &rules, &statuses);
-    let (result, reason) = if stale {
-        let reason = "its evidence is older than its ttl";
-        (Status::Unknown, reason.to_owned())
-    } else {
-        (known, reason)
-    };
-    let waiver = item
-        .waiver
-        .as_ref()
-        .map(|waiver| waiver_report(waiver, result, run));
-    let basis = match &waiver {
-        Some(waiver) if waiver.applied => Basis::Waived,
-        _ => Basis::Derived,
-    };
-    ItemReport {
-        id: item.id.clone(),
-        title: item.title.clone(),
-        titles: item.titles.clone(),
-        section: item.section.clone(),
-        category: item.category.clone(),
-        weight: item.weight,
-        source: source(&item.source),
-        result,
-        reason: plan.redactor.string(reason),
-        basis,
-        freshness: if stale {
-            Freshness::Stale
-        } else {
-            Freshness::Fresh
-        },
-        last_known: stale.then_some(known),
-        observed_at,
-        owner: item.owner.clone(),
-        claim: item.claim.clone(),
-        unmapped: item.unmapped,
-        evidence: probes
-            .iter()
-            .map(|probe| format!("{}@{}", plan.probes[*probe].id, hashes[*probe]))
-            .collect(),
-        flaky: probes
-            .iter()
-            .any(|probe| is_flaky(&run.observations[*probe])),
-        rules,
-        waiver,
-        misses: item.misses.clone(),
-        remediation: item.remediation.clone(),
+/// What makes a verdict of this plan.
+pub(crate) fn tool(plan: &Plan) -> Tool {
+    Tool {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config_digest: plan.config_digest.clone(),
     }
 }
 
-fn item_result(item: &Item, rules: &[RuleVerdict], statuses: &[Status]) -> (Status, String) {
-    if item.unmapped {
-        let reason = "unmapped: no item of the configuration answers for this row";
-        return (Status::Unknown, reason.to_owned());
-    }
-    let Some(folded) = Status::fold(statuses.iter().copied()) else {
-        return (Status::Unknown, "no probe for this yet".to_owned());
-    };
-    let reason = match folded {
-        Status::Pass | Status::Na => String::new(),
-        _ => rules
-            .iter()
-            .zip(statuses)
-            .find(|(_, status)| **status == folded)
-            .map(|(rule, _)| format!("{}: {}", rule.id, rule.reason))
-            .unwrap_or_default(),
-    };
-    match (&item.misses, folded) {
-        (Some(misses), Status::Pass) => (Status::Warn, format!("partly derived: misses {misses}")),
-        _ => (folded, reason),
-    }
-}
-
-fn is_stale(item: &Item, observed_at: Option<Timestamp>, now: Timestamp) -> bool {
-    let (Some(ttl), Some(observed_at)) = (item.ttl, observed_at) else {
-        return false;
-    };
-    let age = now.duration_since(observed_at);
-    // Evidence from the future has no age that could be trusted.
-    age.is_negative() || age.unsigned_abs() > ttl
-}
-
-fn waiver_report(waiver: &Waiver, result: Status, run: &Run) -> WaiverReport {
-    let then: Date = run.finished_at.to_zoned(TimeZone::UTC).date();
-    WaiverReport {
-        result: waiver.result,
-        owner: waiver.owner.clone(),
-        reason: waiver.reason.clone(),
-        expires: waiver.expires.to_string(),
-        applied: waiver.result == result && then.max(run.today) <= waiver.expires,
+/// What a verdict of this plan is about.
+pub(crate) fn subject(plan: &Plan) -> Subject {
+    Subject {
+        environment: plan.agent.environment.clone(),
+        service: plan.agent.service.clone(),
+        git_commit: plan.agent.git_commit.clone(),
+        digests: plan.agent.digests.clone(),
     }
 }
 
 /// A probe that passes after a failed try.
-fn is_flaky(observation: &Observation) -> bool {
-    observation.envelope.tries.len() > 1
-        && observation.envelope.outcome == Outcome::Observed
-        && judge::is_met(&observation.rules)
+pub(crate) fn is_flaky(envelope: &Envelope, rules: &[RuleVerdict]) -> bool {
+    envelope.tries.len() > 1 && envelope.outcome == Outcome::Observed && judge::is_met(rules)
 }
 
-/// What a gate sees: a waived result is a warning.
-fn seen_by_gate(item: &ItemReport) -> Status {
-    match item.basis {
-        Basis::Waived => Status::Warn,
-        Basis::Derived | Basis::Attested => item.result,
-    }
-}
-
-fn fold_gate<'i>(id: &str, items: impl Iterator<Item = &'i ItemReport>) -> GateReport {
-    let items: Vec<&ItemReport> = items.collect();
-    let result = match Status::fold(items.iter().map(|item| seen_by_gate(item))) {
+/// Folds items, each an id and what a gate sees of it.
+pub(crate) fn fold_gate<'i>(
+    id: &str,
+    items: impl Iterator<Item = (&'i str, Status)> + Clone,
+) -> GateReport {
+    let result = match Status::fold(items.clone().map(|(_, seen)| seen)) {
         // Nothing was asked of the target, so nothing was seen.
         None | Some(Status::Na) => Status::Unknown,
         Some(result) => result,
@@ -308,29 +224,35 @@ fn fold_gate<'i>(id: &str, items: impl Iterator<Item = &'i ItemReport>) -> GateR
         id: id.to_owned(),
         result,
         blocking: items
-            .iter()
-            .filter(|item| matches!(seen_by_gate(item), Status::Fail | Status::Unknown))
-            .map(|item| item.id.clone())
+            .filter(|(_, seen)| matches!(seen, Status::Fail | Status::Unknown))
+            .map(|(id, _)| id.to_owned())
             .collect(),
     }
 }
 
 /// A risk is as well mitigated as the worst of the items that mitigate it.
-fn fold_risk(risk: &Risk, items: &[ItemReport]) -> RiskReport {
-    let mitigating = || risk.items.iter().map(|i| &items[*i]);
-    let folded = fold_gate(&risk.id, mitigating());
+pub(crate) fn fold_risk<'i>(
+    plan: &Plan,
+    risk: &Risk,
+    seen: impl Fn(usize) -> (&'i str, Status) + Clone,
+) -> RiskReport {
+    let folded = fold_gate(&risk.id, risk.items.iter().map(|at| seen(*at)));
     RiskReport {
         id: folded.id,
         title: risk.title.clone(),
         titles: risk.titles.clone(),
         level: risk.level,
         result: folded.result,
-        items: mitigating().map(|item| item.id.clone()).collect(),
+        items: risk
+            .items
+            .iter()
+            .map(|at| plan.items[*at].id.clone())
+            .collect(),
         open: folded.blocking,
     }
 }
 
-fn chosen_gate(wanted: Option<&str>, gates: &[GateReport]) -> GateReport {
+pub(crate) fn chosen_gate(wanted: Option<&str>, gates: &[GateReport]) -> GateReport {
     let named = match (wanted, gates) {
         (Some(wanted), _) => gates.iter().find(|gate| gate.id == wanted),
         (None, [only]) => Some(only),
@@ -352,21 +274,25 @@ fn chosen_gate(wanted: Option<&str>, gates: &[GateReport]) -> GateReport {
     }
 }
 
-fn score_item(item: &ItemReport) -> ScoreItem {
+pub(crate) fn score_item(item: &Item, result: Status, basis: Basis) -> ScoreItem {
     ScoreItem {
         category: item.category.clone(),
         weight: item.weight,
-        status: item.result,
-        waived: item.basis == Basis::Waived,
-        basis: match item.basis {
+        status: result,
+        waived: basis == Basis::Waived,
+        basis: match basis {
             Basis::Attested => judge::Basis::Attested,
             Basis::Derived | Basis::Waived => judge::Basis::Derived,
         },
     }
 }
 
-fn probe_report(probe: &PlannedProbe, observation: Observation, hash: String) -> ProbeReport {
-    let flaky = is_flaky(&observation);
+pub(crate) fn probe_report(
+    probe: &PlannedProbe,
+    observation: Observation,
+    hash: String,
+) -> ProbeReport {
+    let flaky = is_flaky(&observation.envelope, &observation.rules);
     let Observation { envelope, rules } = observation;
     ProbeReport {
         id: probe.id.clone(),
@@ -414,7 +340,12 @@ fn findings(plan: &Plan, items: &[ItemReport], now: Timestamp, today: Date) -> V
 }
 
 /// A waiver that does not hold, or soon will not.
-fn waiver_finding(item: &ItemReport, expires: Date, day: Date, today: Date) -> Option<Finding> {
+pub(crate) fn waiver_finding(
+    item: &ItemReport,
+    expires: Date,
+    day: Date,
+    today: Date,
+) -> Option<Finding> {
     let waiver = item.waiver.as_ref()?;
     let days = today
         .max(day)

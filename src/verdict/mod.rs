@@ -2,6 +2,7 @@
 //! Versioned `probe.verdict/v1`, additive within v1; its JSON Schema is published in docs/schema.
 
 mod fold;
+mod item;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use fold::{Mode, Observation, Run, judge_probe, judge_run};
+pub(crate) use fold::{
+    chosen_gate, fold_gate, fold_risk, is_flaky, probe_report, score_item, subject, tool,
+    waiver_finding,
+};
+pub(crate) use item::{Evidence, Moment, fold_item, seen_by_gate};
 pub use schema::verdict_schema;
 
 use crate::checklist::Claim;
@@ -183,6 +189,9 @@ pub struct ItemReport {
     pub basis: Basis,
     /// Whether its evidence is recent enough.
     pub freshness: Freshness,
+    /// Since when it has this result, UTC; in the daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// The result before staleness made it unknown, for display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_known: Option<Status>,
@@ -205,6 +214,9 @@ pub struct ItemReport {
     /// The waiver for it, expired or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiver: Option<WaiverReport>,
+    /// The maintenance window in which this was judged; it changes no result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<MaintenanceReport>,
     /// Evidence that is not gathered yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub misses: Option<String>,
@@ -213,6 +225,20 @@ pub struct ItemReport {
     pub remediation: Option<String>,
     /// Whether a probe behind it passed only after a failed try.
     pub flaky: bool,
+    /// Whether a rule that it needs keeps changing between failing and not: it is then at best a warning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flapping: bool,
+}
+
+/// A declared window of maintenance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MaintenanceReport {
+    /// When it began, UTC.
+    pub start: Timestamp,
+    /// When it ends, UTC.
+    pub end: Timestamp,
+    /// Why.
+    pub reason: String,
 }
 
 /// A waiver as it was applied, or not.
