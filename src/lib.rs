@@ -11,6 +11,7 @@
 //! - [`evidence`] is what a run saw: facts that may be unknown, the envelope, redaction.
 //! - [`judge`] holds rules against facts: CEL, verdicts, the fold, the score.
 //! - [`verdict`] folds a whole run into the one document that everything else reads.
+//! - [`history`] keeps what probes saw over time, embedded or shared by several agents.
 //! - [`checklist`] reads the document that people tick, holds its claims against results, and writes it back.
 //! - [`report`] renders a verdict. [`cli`] is the command line; it has no logic of its own.
 
@@ -18,6 +19,7 @@ pub mod checklist;
 pub mod cli;
 pub mod config;
 pub mod evidence;
+pub mod history;
 pub mod judge;
 pub mod limits;
 pub mod net;

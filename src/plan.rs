@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checklist::{Checklist, Claim};
 use crate::evidence::Redactor;
+use crate::history::HistorySettings;
 use crate::judge::{Rule, Status};
 use crate::probes::Probe;
 
@@ -30,6 +31,8 @@ pub struct Plan {
     pub targets: Targets,
     /// The document that people tick, where one is given.
     pub checklist: Option<Checklist>,
+    /// Where runs are kept, where that is configured.
+    pub history: Option<HistorySettings>,
     /// Keeps the configuration's secrets out of everything printed.
     pub redactor: Arc<Redactor>,
     /// SHA-256 over the configuration's files, as `sha256:…`.

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::diagnostics::Diagnostics;
+use super::history::{HistoryTable, history};
 use super::include::{Document, parse_all, read_all};
 use super::interpolate::{Var, Variables};
 use super::link::{Probes, link};
@@ -24,6 +25,7 @@ use super::tables::{
 };
 use super::{categories, gates, items, relations, risks};
 use crate::evidence::{Redactor, RedactorBuilder};
+use crate::history::HistorySettings;
 use crate::plan::{Agent, Gate, Item, Plan, PlannedProbe, Targets};
 
 /// A plan and what is worth knowing about it.
@@ -74,8 +76,9 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
     })
 }
 
-const SECTIONS: [&str; 10] = [
-    "agent", "defaults", "vars", "probe", "item", "category", "score", "gate", "risk", "waiver",
+const SECTIONS: [&str; 11] = [
+    "agent", "defaults", "history", "vars", "probe", "item", "category", "score", "gate", "risk",
+    "waiver",
 ];
 
 struct Loader<'s> {
@@ -106,6 +109,7 @@ impl<'s> Loader<'s> {
             self.collect_vars(document);
         }
         let agent: AgentTable = self.single(&mut documents, "agent");
+        let history = self.history(&mut documents);
         let mut reader = ProbeReader::new(self.single(&mut documents, "defaults"));
         let drafts = self.drafts(&mut documents, &mut reader);
         let mut agent = Self::agent(agent);
@@ -165,6 +169,7 @@ impl<'s> Loader<'s> {
             risks,
             targets,
             checklist: None,
+            history,
             redactor,
             config_digest: self.digest(),
         }
@@ -263,6 +268,15 @@ impl<'s> Loader<'s> {
     where
         T: Default + schemars::JsonSchema + for<'de> Deserialize<'de>,
     {
+        let found = self.optional(documents, name);
+        found.map(|(_, table)| table).unwrap_or_default()
+    }
+
+    /// The same where its absence says something; with the file that it stands in.
+    fn optional<T>(&mut self, documents: &mut [Document<'_>], name: &str) -> Option<(usize, T)>
+    where
+        T: schemars::JsonSchema + for<'de> Deserialize<'de>,
+    {
         let schema = super::schema::of::<T>();
         let mut found = None;
         for document in documents {
@@ -278,9 +292,15 @@ impl<'s> Loader<'s> {
             }
             found = self
                 .table_of(file, entry, &schema, &format!("[{name}]"))
+                .map(|table| (file, table))
                 .or(found);
         }
-        found.unwrap_or_default()
+        found
+    }
+
+    fn history(&mut self, documents: &mut [Document<'_>]) -> Option<HistorySettings> {
+        let (file, table) = self.optional::<HistoryTable>(documents, "history")?;
+        history(table, file, &self.dir(file), self.diagnostics)
     }
 
     fn table_of<T: for<'de> Deserialize<'de>>(

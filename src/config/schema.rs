@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::history::HistoryTable;
 use super::tables::{
     AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, ProbeTable, RuleTable,
     ScoreTable, WaiverTable,
@@ -67,6 +68,7 @@ pub fn config_schema() -> Value {
             },
             "agent": closed(of::<AgentTable>()),
             "defaults": closed(of::<DefaultsTable>()),
+            "history": closed(of::<HistoryTable>()),
             "vars": {
                 "description": "Values for ${var:NAME}.",
                 "type": "object",
