@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::diagnostics::Diagnostics;
+use super::history::{HistoryTable, history};
 use super::include::{Document, parse_all, read_all};
 use super::interpolate::{Var, Variables};
 use super::link::{Probes, link};
@@ -25,6 +26,7 @@ use super::tables::{
 };
 use super::{categories, gates, items, maintenance, relations, risks, server};
 use crate::evidence::{Redactor, RedactorBuilder};
+use crate::history::HistorySettings;
 use crate::plan::{
     Agent, FactRef, Gate, Item, Maintenance, Module, Plan, PlannedProbe, ServerSettings, Targets,
 };
@@ -77,9 +79,10 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
     })
 }
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "agent",
     "defaults",
+    "history",
     "vars",
     "probe",
     "item",
@@ -125,6 +128,7 @@ impl<'s> Loader<'s> {
             self.collect_vars(document);
         }
         let server = self.server(&mut documents);
+        let history = self.history(&mut documents);
         let agent: Filed<AgentTable> = self.single(&mut documents, "agent");
         let defaults: Filed<DefaultsTable> = self.single(&mut documents, "defaults");
         if let Some(interval) = &defaults.table.interval {
@@ -195,6 +199,7 @@ impl<'s> Loader<'s> {
             modules,
             server,
             checklist: None,
+            history,
             redactor,
             config_digest,
         }
@@ -293,6 +298,17 @@ impl<'s> Loader<'s> {
     where
         T: Default + schemars::JsonSchema + for<'de> Deserialize<'de>,
     {
+        let found = self.optional(documents, name);
+        found
+            .map(|(file, table)| Filed { file, table })
+            .unwrap_or_default()
+    }
+
+    /// The same where its absence says something; with the file that it stands in.
+    fn optional<T>(&mut self, documents: &mut [Document<'_>], name: &str) -> Option<(usize, T)>
+    where
+        T: schemars::JsonSchema + for<'de> Deserialize<'de>,
+    {
         let schema = super::schema::of::<T>();
         let mut found = None;
         for document in documents {
@@ -306,10 +322,17 @@ impl<'s> Loader<'s> {
                     format!("[{name}] is in two files"),
                 );
             }
-            let table = self.table_of(file, entry, &schema, &format!("[{name}]"));
-            found = table.map(|table| Filed { file, table }).or(found);
+            found = self
+                .table_of(file, entry, &schema, &format!("[{name}]"))
+                .map(|table| (file, table))
+                .or(found);
         }
-        found.unwrap_or_default()
+        found
+    }
+
+    fn history(&mut self, documents: &mut [Document<'_>]) -> Option<HistorySettings> {
+        let (file, table) = self.optional::<HistoryTable>(documents, "history")?;
+        history(table, file, &self.dir(file), self.diagnostics)
     }
 
     fn table_of<T: for<'de> Deserialize<'de>>(

@@ -4,6 +4,7 @@ pub mod api;
 mod dial;
 mod error;
 mod own_root;
+pub(crate) mod postgres;
 mod recording;
 mod resolve;
 mod tls;
