@@ -37,6 +37,7 @@ pub(super) enum Command {
 pub(super) struct Vitals {
     pub(super) started_at: Timestamp,
     pub(super) lag: Lag,
+    pub(super) history: Option<crate::history::History>,
     pub(super) tasks: Tasks,
     pub(super) config_error: Mutex<Option<ConfigError>>,
     pub(super) counts: Mutex<Counts>,
@@ -163,6 +164,11 @@ impl Handle {
             .await
             .map_err(|_| RunNowError::ShuttingDown)?;
         answer.await.map_err(|_| RunNowError::ShuttingDown)?
+    }
+
+    /// Where runs are kept.
+    pub fn history(&self) -> Option<crate::history::History> {
+        self.vitals.history.clone()
     }
 
     /// Why the last reload was refused; none when it was not.

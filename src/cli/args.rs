@@ -206,6 +206,8 @@ pub(super) enum SchemaName {
     Config,
     /// The JSON verdict.
     Verdict,
+    /// The HTTP API of the daemon: an OpenAPI document.
+    Openapi,
 }
 
 fn parse_output(text: &str) -> Result<(Format, PathBuf), String> {

@@ -91,6 +91,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             let schema = match name {
                 SchemaName::Config => crate::config::config_schema(),
                 SchemaName::Verdict => crate::verdict::verdict_schema(),
+                SchemaName::Openapi => crate::server::openapi_document(),
             };
             terminal::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))
         }

@@ -293,6 +293,8 @@ pub(super) struct ModuleTable {
     pub(super) kind: String,
     /// Bounds one attempt; the timeout of the scrape bounds it too.
     pub(super) timeout: Option<DurationText>,
+}
+
 /// `[[maintenance]]`: a declared window of time. What is seen in it is shown and judged as ever, and its slots
 /// are excluded from windows over the past. A gate is not let through by it: a waiver is for that.
 #[derive(Debug, Deserialize, JsonSchema)]

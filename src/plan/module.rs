@@ -35,8 +35,13 @@ impl Plan {
     ) -> Result<Self, String> {
         let probe = module.template.probe(target)?;
         let mut redactor = RedactorBuilder::default();
-        probe.secrets().iter().for_each(|secret| redactor.add(secret));
-        let shown = redactor.build().string(self.redactor.string(probe.target()));
+        probe
+            .secrets()
+            .iter()
+            .for_each(|secret| redactor.add(secret));
+        let shown = redactor
+            .build()
+            .string(self.redactor.string(probe.target()));
         Ok(Self {
             agent: Agent::default(),
             probes: vec![PlannedProbe {
@@ -45,6 +50,9 @@ impl Plan {
                 probe,
                 target: shown,
                 params_digest: String::new(),
+                question: [0; 32],
+                interval: timeout,
+                soft: None,
                 timeout,
                 retries: 0,
                 retry_on_fail: false,
@@ -56,10 +64,12 @@ impl Plan {
             items: Vec::new(),
             gates: Vec::new(),
             risks: Vec::new(),
+            maintenance: Vec::new(),
             targets: Targets::default(),
             modules: Vec::new(),
             server: ServerSettings::default(),
             checklist: None,
+            history: None,
             redactor: Arc::clone(&self.redactor),
             config_digest: self.config_digest.clone(),
         })

@@ -74,9 +74,10 @@ impl EventLog {
         loop {
             match events.recv().await {
                 Ok(event) => {
-                    if let (Ok(name), Ok(data)) =
-                        (serde_json::to_value(event.kind), serde_json::to_string(&event))
-                    {
+                    if let (Ok(name), Ok(data)) = (
+                        serde_json::to_value(event.kind),
+                        serde_json::to_string(&event),
+                    ) {
                         self.push(name.as_str().unwrap_or("change"), &data);
                     }
                 }
@@ -92,7 +93,10 @@ impl EventLog {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.last += 1;
         let number = inner.last;
-        let text = format!("id: {}-{number}\nevent: {name}\ndata: {data}\n\n", self.epoch);
+        let text = format!(
+            "id: {}-{number}\nevent: {name}\ndata: {data}\n\n",
+            self.epoch
+        );
         let event = Numbered {
             number,
             text: text.into(),
@@ -114,9 +118,15 @@ impl EventLog {
         };
         let number = last_id.split_once('-').and_then(|(epoch, number)| {
             let own = epoch.parse() == Ok(self.epoch);
-            number.parse::<u64>().ok().filter(|number| own && *number <= inner.last)
+            number
+                .parse::<u64>()
+                .ok()
+                .filter(|number| own && *number <= inner.last)
         });
-        let oldest = inner.recent.front().map_or(inner.last + 1, |event| event.number);
+        let oldest = inner
+            .recent
+            .front()
+            .map_or(inner.last + 1, |event| event.number);
         let reset = Numbered {
             number: 0,
             text: Bytes::from_static(b"event: reset\ndata: {}\n\n"),
@@ -164,7 +174,11 @@ async fn feed(
 ) {
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    if send.send(Bytes::from_static(b"retry: 3000\n\n")).await.is_err() {
+    if send
+        .send(Bytes::from_static(b"retry: 3000\n\n"))
+        .await
+        .is_err()
+    {
         return;
     }
     for event in missed {

@@ -227,7 +227,11 @@ async fn without_body(request: Request) -> Result<Request, ApiError> {
         Ok(drained) => drained?,
         Err(_) => {
             let message = "the body of the request did not arrive in time";
-            return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", message));
+            return Err(ApiError::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "timeout",
+                message,
+            ));
         }
     }
     Ok(Request::from_parts(parts, Body::empty()))
@@ -243,7 +247,9 @@ fn harden(headers: &mut HeaderMap) {
         (REFERRER_POLICY, "no-referrer"),
         (POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
 }
 

@@ -96,7 +96,9 @@ pub fn bind(settings: &ServerSettings) -> Result<Bound, BindError> {
                 });
             }
             Err(problem) if problem.kind() == std::io::ErrorKind::AddrInUse => {
-                reason = format!("{address} is taken: another process listens there; choose another port");
+                reason = format!(
+                    "{address} is taken: another process listens there; choose another port"
+                );
             }
             Err(problem) => reason = format!("{address}: {problem}"),
         }
@@ -127,7 +129,8 @@ pub(super) async fn serve(bound: Bound, app: Arc<App>, max_connections: usize) {
         match accepted {
             Ok((stream, peer)) => match Arc::clone(&slots).try_acquire_owned() {
                 Ok(slot) => {
-                    let connection = connection(stream, peer, Arc::clone(&app), router.clone(), slot);
+                    let connection =
+                        connection(stream, peer, Arc::clone(&app), router.clone(), slot);
                     connections.spawn(connection);
                 }
                 Err(_) => refuse(&stream),
@@ -181,7 +184,14 @@ where
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer.ip()));
         let mut router = router.clone();
-        async move { Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {})) }
+        async move {
+            Ok::<_, Infallible>(
+                router
+                    .call(request)
+                    .await
+                    .unwrap_or_else(|never| match never {}),
+            )
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

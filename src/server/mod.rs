@@ -13,6 +13,7 @@ mod openapi;
 mod origin;
 mod query;
 mod rate;
+mod readiness;
 mod routes;
 mod stalled;
 mod verdict_body;
@@ -79,7 +80,10 @@ impl Bound {
         let shutdown = CancellationToken::new();
         let address = self.address();
         let app = Arc::new(App {
-            guard: guard::Guard::new(address.ip().to_canonical().is_loopback(), settings.max_requests),
+            guard: guard::Guard::new(
+                address.ip().to_canonical().is_loopback(),
+                settings.max_requests,
+            ),
             events: events::EventLog::new(handle.health().started_at.as_millisecond()),
             metrics: metrics::Cache::default(),
             http: metrics::HttpCounts::default(),

@@ -55,8 +55,9 @@ impl Runner {
             budget: Budget::new(DESCRIPTORS, None),
         };
         let running = self.probing.spawn(async move {
-            let judge =
-                |plan: &Plan, index: usize, envelope: &mut Envelope| judge_probe(plan, index, envelope);
+            let judge = |plan: &Plan, index: usize, envelope: &mut Envelope| {
+                judge_probe(plan, index, envelope)
+            };
             let plan = Arc::new(plan);
             observe::run(&plan, &[true], engine, judge, |_| {}, pending()).await
         });
@@ -93,7 +94,8 @@ pub async fn probe(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     if query.one("hostname")?.is_some() {
-        let help = "`hostname` is not known here: give the module a `server_name` and a `host` header";
+        let help =
+            "`hostname` is not known here: give the module a `server_name` and a `host` header";
         return Err(ApiError::bad_parameter(help));
     }
     let Some(target) = query.one("target")?.filter(|target| !target.is_empty()) else {
@@ -104,14 +106,22 @@ pub async fn probe(
     let plan = app.handle.plan();
     let Some(module) = plan.modules.iter().find(|module| module.id == name) else {
         let message = format!("there is no module `{}`", shown(name));
-        return Err(ApiError::new(http::StatusCode::BAD_REQUEST, "unknown_module", message));
+        return Err(ApiError::new(
+            http::StatusCode::BAD_REQUEST,
+            "unknown_module",
+            message,
+        ));
     };
     let timeout = timeout(module, &headers)?;
     let one = plan.of_module(module, target, timeout);
     let one = one.map_err(|message| {
         ApiError::bad_parameter(plan.redactor.string(format!("`target`: {message}")))
     })?;
-    let shown_target = one.probes.first().map(|probe| probe.target.clone()).unwrap_or_default();
+    let shown_target = one
+        .probes
+        .first()
+        .map(|probe| probe.target.clone())
+        .unwrap_or_default();
     let Some(seen) = app.modules.run(one).await else {
         return Err(ApiError::internal("the run was lost"));
     };
@@ -127,7 +137,9 @@ pub async fn probe(
     } else {
         "text/plain; version=0.0.4; charset=utf-8"
     };
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
 }
 
@@ -136,10 +148,15 @@ fn timeout(module: &Module, headers: &HeaderMap) -> Result<Duration, ApiError> {
     let Some(scrape) = headers.get("x-prometheus-scrape-timeout-seconds") else {
         return Ok(module.timeout);
     };
-    let seconds = scrape.to_str().ok().and_then(|text| text.parse::<f64>().ok());
+    let seconds = scrape
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<f64>().ok());
     let seconds = seconds.filter(|seconds| *seconds > 0.0 && *seconds < 1e6);
     let seconds = seconds.ok_or_else(|| {
-        ApiError::bad_parameter("X-Prometheus-Scrape-Timeout-Seconds is a number of seconds above 0")
+        ApiError::bad_parameter(
+            "X-Prometheus-Scrape-Timeout-Seconds is a number of seconds above 0",
+        )
     })?;
     let left = (seconds - OFFSET_SECONDS).max(seconds / 2.0);
     Ok(module.timeout.min(Duration::from_secs_f64(left)))
@@ -160,7 +177,11 @@ fn samples(module: &Module, seen: &Seen) -> Vec<Sample> {
             envelope.duration.as_secs_f64(),
         ),
     ];
-    let lookups = envelope.trail.phases.iter().filter(|phase| phase.name == "dns");
+    let lookups = envelope
+        .trail
+        .phases
+        .iter()
+        .filter(|phase| phase.name == "dns");
     samples.push(Sample::new(
         "probe_dns_lookup_time_seconds",
         "How long resolving the name of the target took, in seconds",
@@ -184,11 +205,19 @@ fn render(samples: &[Sample]) -> String {
     for sample in samples {
         if sample.name != family {
             family = sample.name;
-            writeln!(text, "# HELP {} {}\n# TYPE {} gauge", sample.name, sample.help, sample.name).ok();
+            writeln!(
+                text,
+                "# HELP {} {}\n# TYPE {} gauge",
+                sample.name, sample.help, sample.name
+            )
+            .ok();
         }
         text.push_str(sample.name);
         if let Some((name, value)) = &sample.label {
-            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let value = value
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n");
             write!(text, "{{{name}=\"{value}\"}}").ok();
         }
         writeln!(text, " {}", sample.value).ok();
@@ -203,10 +232,19 @@ fn explain(module: &Module, target: &str, seen: &Seen, metrics: &str) -> String 
         module.id,
         module.template.kind().info.name,
         serde_json::to_value(seen.envelope.outcome).unwrap_or_default(),
-        seen.envelope.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default(),
+        seen.envelope
+            .cause
+            .as_ref()
+            .map(|cause| format!(": {cause}"))
+            .unwrap_or_default(),
     );
     for rule in seen.verdicts.iter().filter(|rule| rule.enabled) {
-        writeln!(text, "  {:<8} {}: {} {}", rule.result, rule.name, rule.expr, rule.reason).ok();
+        writeln!(
+            text,
+            "  {:<8} {}: {} {}",
+            rule.result, rule.name, rule.expr, rule.reason
+        )
+        .ok();
     }
     let facts = serde_json::to_string_pretty(&seen.envelope.facts).unwrap_or_default();
     write!(text, "\nFacts:\n{facts}\n\nMetrics:\n{metrics}").ok();

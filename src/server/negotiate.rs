@@ -102,7 +102,10 @@ fn quality(media: &str, ranges: &[(&str, u32)]) -> u32 {
     let specific = |range: &str| {
         if range.eq_ignore_ascii_case(media) {
             Some(2)
-        } else if range.strip_suffix("/*").is_some_and(|r| r.eq_ignore_ascii_case(kind)) {
+        } else if range
+            .strip_suffix("/*")
+            .is_some_and(|r| r.eq_ignore_ascii_case(kind))
+        {
             Some(1)
         } else {
             (range == "*/*").then_some(0)
