@@ -1,6 +1,9 @@
 //! The plan: what runs, how it is judged, and how verdicts fold into items and gates. Made by
 //! `config`, read by everything after it; nothing in it can be invalid any more.
 
+mod module;
+mod server;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +17,9 @@ use crate::checklist::{Checklist, Claim};
 use crate::evidence::Redactor;
 use crate::judge::{Rule, Soft, Status};
 use crate::probes::Probe;
+
+pub use module::Module;
+pub use server::{PUBLIC, ServerSettings, TlsFiles, TokenHash, is_loopback};
 
 /// Everything a run needs.
 pub struct Plan {
@@ -31,6 +37,10 @@ pub struct Plan {
     pub maintenance: Vec<Maintenance>,
     /// The categories that are declared, and what the score is to reach.
     pub targets: Targets,
+    /// Probes without a target, for whoever names one.
+    pub modules: Vec<Module>,
+    /// How the daemon is asked.
+    pub server: ServerSettings,
     /// The document that people tick, where one is given.
     pub checklist: Option<Checklist>,
     /// Keeps the configuration's secrets out of everything printed.

@@ -21,11 +21,13 @@ use super::sources::{Place, Sources};
 use super::suggest::did_you_mean;
 use super::tables::{
     AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, MaintenanceTable, RiskTable,
-    ScoreTable, WaiverTable,
+    ScoreTable, ServerTable, WaiverTable,
 };
-use super::{categories, gates, items, maintenance, relations, risks};
+use super::{categories, gates, items, maintenance, relations, risks, server};
 use crate::evidence::{Redactor, RedactorBuilder};
-use crate::plan::{Agent, FactRef, Gate, Item, Maintenance, Plan, PlannedProbe, Targets};
+use crate::plan::{
+    Agent, FactRef, Gate, Item, Maintenance, Module, Plan, PlannedProbe, ServerSettings, Targets,
+};
 
 /// A plan and what is worth knowing about it.
 pub struct Loaded {
@@ -75,7 +77,7 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
     })
 }
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 13] = [
     "agent",
     "defaults",
     "vars",
@@ -87,6 +89,8 @@ const SECTIONS: [&str; 11] = [
     "risk",
     "waiver",
     "maintenance",
+    "server",
+    "module",
 ];
 
 /// Sections that say how the agent is reached, and nothing of what it sees.
@@ -120,6 +124,7 @@ impl<'s> Loader<'s> {
             self.check_sections(document);
             self.collect_vars(document);
         }
+        let server = self.server(&mut documents);
         let agent: Filed<AgentTable> = self.single(&mut documents, "agent");
         let defaults: Filed<DefaultsTable> = self.single(&mut documents, "defaults");
         if let Some(interval) = &defaults.table.interval {
@@ -127,6 +132,7 @@ impl<'s> Loader<'s> {
         }
         let mut reader = ProbeReader::new(defaults.table);
         let drafts = self.drafts(&mut documents, &mut reader);
+        let modules = self.modules(&mut documents, &mut reader);
         let probes = link(drafts, self.sources, self.diagnostics);
         let mut agent = self.agent(agent, &probes);
         let tables = self.list::<ItemTable>(&mut documents, "item");
@@ -186,6 +192,8 @@ impl<'s> Loader<'s> {
             risks,
             maintenance,
             targets,
+            modules,
+            server,
             checklist: None,
             redactor,
             config_digest,
@@ -374,6 +382,56 @@ impl<'s> Loader<'s> {
             }
         }
         drafts
+    }
+
+    fn modules(&mut self, documents: &mut [Document<'_>], reader: &mut ProbeReader) -> Vec<Module> {
+        let mut modules: Vec<Module> = Vec::new();
+        for document in documents {
+            let file = document.file;
+            for entry in self.entries(document, "module") {
+                let place = Self::place(file, entry.span());
+                let Some(module) = self.shaped(file, |shaper| reader.read_module(entry, shaper))
+                else {
+                    continue;
+                };
+                if modules.iter().any(|other| other.id == module.id) {
+                    let message = format!("a second module with the id `{}`", module.id);
+                    self.diagnostics.error(place, message);
+                }
+                modules.push(module);
+            }
+        }
+        modules
+    }
+
+    /// `[server]`. Nothing in it is left out because its variables are empty: without its tokens the
+    /// daemon would be open.
+    fn server(&mut self, documents: &mut [Document<'_>]) -> ServerSettings {
+        let schema = super::schema::of::<ServerTable>();
+        let mut found: Option<ServerSettings> = None;
+        for document in documents {
+            let file = document.file;
+            let Some(entry) = document.table.get_mut().get_mut("server") else {
+                continue;
+            };
+            let span = entry.span();
+            let place = Self::place(file, span.clone());
+            if found.is_some() {
+                self.diagnostics.error(place, "[server] is in two files");
+                continue;
+            }
+            let DeValue::Table(table) = entry.get_mut() else {
+                self.diagnostics.error(place, "[server] is a table");
+                continue;
+            };
+            let table = self.shaped(file, |shaper| {
+                let fits = shaper.table(table, span.clone(), &schema, "[server]");
+                fits.then(|| take::<ServerTable>(std::mem::take(table), span, shaper))
+                    .flatten()
+            });
+            found = table.map(|table| server::settings(table, file, self.diagnostics));
+        }
+        found.unwrap_or_default()
     }
 
     fn agent(&mut self, agent: Filed<AgentTable>, probes: &Probes) -> Agent {

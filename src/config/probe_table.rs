@@ -40,8 +40,8 @@ pub(super) struct ProbeReader {
     pub(super) defaults: DefaultsTable,
 }
 
-struct KindState {
-    rules: KindRules,
+pub(super) struct KindState {
+    pub(super) rules: KindRules,
     schema: serde_json::Value,
 }
 
@@ -71,7 +71,7 @@ impl ProbeReader {
             return None;
         };
         let names = read_names(table, shaper);
-        let Some(state) = self.kind_of(table, &place, shaper) else {
+        let Some(state) = self.kind_of(table, &place, shaper, "probe") else {
             return names.map(|names| names.draft(None));
         };
         let mut rules = table.remove("rules");
@@ -151,18 +151,20 @@ impl ProbeReader {
         }
     }
 
-    fn kind_of(
+    /// The kind that a table names; `what` the table is: a probe, a module.
+    pub(super) fn kind_of(
         &mut self,
         table: &DeTable<'_>,
         place: &Place,
         shaper: &mut Shaper<'_>,
+        what: &str,
     ) -> Option<&mut KindState> {
         let names = || KINDS.iter().map(|kind| kind.info.name);
         let Some(kind) = table.get("kind") else {
             let listed: Vec<&str> = names().collect();
             shaper
                 .diagnostics
-                .error(place.clone(), "this probe has no `kind`")
+                .error(place.clone(), format!("this {what} has no `kind`"))
                 .help(format!("there are `{}`", listed.join("`, `")));
             return None;
         };
@@ -339,26 +341,36 @@ fn build(
     let value = Spanned::new(span.clone(), DeValue::Table(table.clone()));
     match (entry.build)(ValueDeserializer::from(value)) {
         Ok(probe) => Some(probe),
-        Err(BuildError::Shape(error)) => {
-            let span = error.span().unwrap_or_else(|| span.clone());
-            let place = Place {
-                file: shaper.file,
-                span,
-            };
-            shaper
-                .diagnostics
-                .error(place, error.message().trim().to_owned());
+        Err(error) => {
+            report(error, table, span, shaper);
             None
         }
-        Err(BuildError::Params(errors)) => {
+    }
+}
+
+/// Says what is wrong with parameters, each at its place.
+pub(super) fn report(
+    error: BuildError,
+    table: &DeTable<'_>,
+    span: &std::ops::Range<usize>,
+    shaper: &mut Shaper<'_>,
+) {
+    let mut say = |span, message: String| {
+        let place = Place {
+            file: shaper.file,
+            span,
+        };
+        shaper.diagnostics.error(place, message);
+    };
+    match error {
+        BuildError::Shape(error) => {
+            let span = error.span().unwrap_or_else(|| span.clone());
+            say(span, error.message().trim().to_owned());
+        }
+        BuildError::Params(errors) => {
             for ParamError { param, message } in errors {
-                let place = Place {
-                    file: shaper.file,
-                    span: find(table, &param).unwrap_or_else(|| span.clone()),
-                };
-                shaper.diagnostics.error(place, message);
+                say(find(table, &param).unwrap_or_else(|| span.clone()), message);
             }
-            None
         }
     }
 }

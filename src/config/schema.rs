@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::modules::of_module;
 use super::tables::{
     AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, MaintenanceTable, ProbeTable,
-    RiskTable, RuleTable, ScoreTable, WaiverTable,
+    RiskTable, RuleTable, ScoreTable, ServerTable, WaiverTable,
 };
-use crate::probes::{KINDS, KindEntry};
+use crate::probes::{KINDS, KindEntry, TargetParams};
 
 /// The schema of one table, everything inline.
 pub(super) fn of<T: JsonSchema>() -> Value {
@@ -29,7 +30,12 @@ pub(super) fn of_rule() -> &'static Value {
 
 /// The schema of a `[[probe]]` of one kind: the keys that every probe has and the kind's own.
 pub(super) fn of_probe(kind: &KindEntry) -> Value {
-    let mut common = of::<ProbeTable>();
+    with_params::<ProbeTable>(kind)
+}
+
+/// The schema of a table that has keys of its own beside those of a kind.
+pub(super) fn with_params<T: JsonSchema>(kind: &KindEntry) -> Value {
+    let mut common = of::<T>();
     let own = (kind.params)().to_value();
     merge(&mut common, &own, "properties");
     if let (Some(required), Some(more)) = (
@@ -53,7 +59,15 @@ fn merge(into: &mut Value, from: &Value, key: &str) {
 
 /// The JSON Schema of `probes.toml`, for editors.
 pub fn config_schema() -> Value {
-    let probes: Vec<Value> = KINDS.iter().map(probe_for_editors).collect();
+    let probes: Vec<Value> = KINDS
+        .iter()
+        .map(|kind| for_editors(kind, of_probe(kind)))
+        .collect();
+    let modules: Vec<Value> = KINDS
+        .iter()
+        .filter(|kind| kind.target != TargetParams::None)
+        .map(|kind| for_editors(kind, of_module(kind)))
+        .collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "probes.toml",
@@ -79,13 +93,15 @@ pub fn config_schema() -> Value {
             "gate": { "type": "array", "items": closed(of::<GateTable>()) },
             "risk": { "type": "array", "items": closed(of::<RiskTable>()) },
             "maintenance": { "type": "array", "items": closed(of::<MaintenanceTable>()) },
+            "server": closed(of::<ServerTable>()),
+            "module": { "type": "array", "items": { "oneOf": modules } },
             "waiver": { "type": "array", "items": closed(of::<WaiverTable>()) },
         },
     })
 }
 
-fn probe_for_editors(kind: &KindEntry) -> Value {
-    let mut schema = closed(of_probe(kind));
+fn for_editors(kind: &KindEntry, schema: Value) -> Value {
+    let mut schema = closed(schema);
     schema["title"] = json!(kind.info.name);
     schema["description"] = json!(kind.info.summary);
     schema["properties"]["kind"] = json!({ "const": kind.info.name });

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::judge::Soft;
-use crate::params::DurationText;
+use crate::params::{DurationText, FilePath, Secret};
 use crate::plan::RiskLevel;
 use crate::probes::Severity;
 
@@ -264,4 +264,56 @@ pub(super) struct MaintenanceTable {
     /// Why.
     #[schemars(with = "String")]
     pub(super) reason: Spanned<String>,
+}
+
+/// `[server]`: how the daemon is asked. It is no part of the digest of the configuration.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct ServerTable {
+    /// `host:port` to listen on; port 0: any that is free, which is logged. Without it: 127.0.0.1:9730.
+    #[schemars(with = "Option<String>")]
+    pub(super) listen: Option<Spanned<String>>,
+    /// Bearer tokens, of which each request must carry one; they are kept hashed. Needed when `listen` is not
+    /// loopback. Without any, whoever can connect may ask.
+    #[schemars(with = "Option<Vec<Secret>>")]
+    pub(super) tokens: Option<Spanned<Vec<Spanned<Secret>>>>,
+    /// The certificate chain (PEM, leaf first) for TLS, with `key_file`. Both are read anew when they change.
+    #[schemars(with = "Option<FilePath>")]
+    pub(super) cert_file: Option<Spanned<FilePath>>,
+    /// The private key (PEM) of `cert_file`.
+    #[schemars(with = "Option<FilePath>")]
+    pub(super) key_file: Option<Spanned<FilePath>>,
+    /// The paths that need no token. Without it: `/healthz`, `/readyz` and `/metrics`.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) public: Option<Vec<Spanned<String>>>,
+    /// Names in the `Host` header that are answered on loopback, beside localhost and the addresses of
+    /// loopback: a foreign one is a page in a browser that was led here.
+    #[serde(default)]
+    pub(super) hosts: Vec<String>,
+    /// The most connections at a time. Without it: 1024.
+    #[schemars(range(min = 1, max = 65536))]
+    pub(super) max_connections: Option<usize>,
+    /// The most requests that are answered at a time. Without it: 256.
+    #[schemars(range(min = 1, max = 65536))]
+    pub(super) max_requests: Option<usize>,
+    /// The most requests in a second that one address may make on the average. Without it: 2000.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub(super) requests_per_second: Option<u32>,
+    /// The most runs of `/probe` at a time. Without it: 64.
+    #[schemars(range(min = 1, max = 4096))]
+    pub(super) max_probes: Option<usize>,
+}
+
+/// The keys that every `[[module]]` has, whatever its kind; the others are the kind's, all but its target.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ModuleTable {
+    /// A stable, unique slug, such as `http_2xx`: what `/probe?module=` names.
+    pub(super) id: String,
+    /// The kind of system; `probe kinds` lists them.
+    #[expect(
+        dead_code,
+        reason = "read before the rest, to choose the kind; here for the schema"
+    )]
+    pub(super) kind: String,
+    /// Bounds one attempt; the timeout of the scrape bounds it too.
+    pub(super) timeout: Option<DurationText>,
 }

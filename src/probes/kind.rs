@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::Context;
+use super::template::{Sample, TargetParams};
 use crate::evidence::{FactSchema, Failure, SchemaError};
 use crate::net::api::BadParam;
 
@@ -124,6 +125,8 @@ pub trait ProbeKind: Sized + Send + Sync + 'static {
     const INFO: KindInfo;
     /// The built-in rules, in the order in which they are printed.
     const RULES: &'static [RuleSpec<Self::Config>];
+    /// Which parameters are the target, where a `[[module]]` leaves it to the request.
+    const TARGET: TargetParams = TargetParams::None;
     /// The parameters. Every field has rustdoc; `#[serde(deny_unknown_fields)]` is not needed.
     type Config: DeserializeOwned + JsonSchema + Send + Sync;
     /// The facts. Every field has rustdoc, with units; no `Option`.
@@ -161,6 +164,11 @@ pub trait ProbeKind: Sized + Send + Sync + 'static {
     /// How many earlier runs it compares with, where there is history.
     fn earlier_runs(&self) -> usize {
         0
+    }
+
+    /// What `blackbox_exporter` calls the numbers among these facts.
+    fn samples(_facts: &Map<String, Value>) -> Vec<Sample> {
+        Vec::new()
     }
 
     /// One attempt.
@@ -278,6 +286,10 @@ pub struct KindEntry {
     pub params: fn() -> schemars::Schema,
     /// Makes a probe from its parameters.
     pub build: fn(toml::de::ValueDeserializer<'_>) -> Built,
+    /// Which parameters are the target.
+    pub target: TargetParams,
+    /// What `blackbox_exporter` calls the numbers among the facts.
+    pub samples: fn(&Map<String, Value>) -> Vec<Sample>,
 }
 
 impl KindEntry {
@@ -289,6 +301,8 @@ impl KindEntry {
             facts: FactSchema::of::<K::Facts>,
             params: params_schema::<K>,
             build: build::<K>,
+            target: K::TARGET,
+            samples: K::samples,
         }
     }
 }

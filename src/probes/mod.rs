@@ -15,9 +15,12 @@ mod postgres;
 mod prometheus;
 mod redis;
 mod tcp;
+mod template;
 mod tls;
 
 pub use context::{Context, Earlier};
+pub use template::{Sample, TargetParams, Template};
+
 pub use kind::{
     BoxFuture, BuildError, Built, BuiltinRule, Condition, Effect, InitHint, KindEntry, KindInfo,
     ParamError, Probe, ProbeKind, RuleSpec, Severity,

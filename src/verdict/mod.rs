@@ -71,7 +71,7 @@ pub struct Verdict {
 pub struct Tool {
     /// The version of probe.
     pub version: String,
-    /// SHA-256 over the configuration's files.
+    /// SHA-256 over what the configuration's files say, `[server]` apart.
     pub config_digest: String,
 }
 
