@@ -12,6 +12,7 @@
 //! - [`judge`] holds rules against facts: CEL, verdicts, the fold, the score.
 //! - [`verdict`] folds a whole run into the one document that everything else reads.
 //! - [`agent`] does all of this again and again, and keeps the verdict of now.
+//! - [`history`] keeps what probes saw over time, embedded or shared by several agents.
 //! - [`checklist`] reads the document that people tick, holds its claims against results, and writes it back.
 //! - [`report`] renders a verdict. [`cli`] is the command line; it has no logic of its own.
 
@@ -20,6 +21,7 @@ pub mod checklist;
 pub mod cli;
 pub mod config;
 pub mod evidence;
+pub mod history;
 pub mod judge;
 pub mod limits;
 pub mod net;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checklist::{Checklist, Claim};
 use crate::evidence::Redactor;
+use crate::history::HistorySettings;
 use crate::judge::{Rule, Soft, Status};
 use crate::probes::Probe;
 
@@ -43,6 +44,8 @@ pub struct Plan {
     pub server: ServerSettings,
     /// The document that people tick, where one is given.
     pub checklist: Option<Checklist>,
+    /// Where runs are kept, where that is configured.
+    pub history: Option<HistorySettings>,
     /// Keeps the configuration's secrets out of everything printed.
     pub redactor: Arc<Redactor>,
     /// SHA-256 over what the configuration's files say, `[server]` apart, as `sha256:…`.

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::diagnostics::Diagnostics;
+use super::history::{HistoryTable, history};
 use super::include::{Document, parse_all, read_all};
 use super::interpolate::{Var, Variables};
 use super::link::{Probes, link};
@@ -25,6 +26,7 @@ use super::tables::{
 };
 use super::{categories, gates, items, maintenance, relations, risks, server};
 use crate::evidence::{Redactor, RedactorBuilder};
+use crate::history::HistorySettings;
 use crate::plan::{
     Agent, FactRef, Gate, Item, Maintenance, Module, Plan, PlannedProbe, ServerSettings, Targets,
 };
@@ -77,7 +79,7 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
     })
 }
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "agent",
     "defaults",
     "vars",
@@ -89,6 +91,7 @@ const SECTIONS: [&str; 13] = [
     "risk",
     "waiver",
     "maintenance",
+    "history",
     "server",
     "module",
 ];
@@ -125,12 +128,16 @@ impl<'s> Loader<'s> {
             self.collect_vars(document);
         }
         let server = self.server(&mut documents);
-        let agent: Filed<AgentTable> = self.single(&mut documents, "agent");
-        let defaults: Filed<DefaultsTable> = self.single(&mut documents, "defaults");
-        if let Some(interval) = &defaults.table.interval {
-            check_interval(interval, defaults.file, self.diagnostics);
+        let agent = self.optional::<AgentTable>(&mut documents, "agent");
+        let history = self.history(&mut documents);
+        let defaults = self.optional::<DefaultsTable>(&mut documents, "defaults");
+        if let Some((file, table)) = &defaults
+            && let Some(interval) = &table.interval
+        {
+            check_interval(interval, *file, self.diagnostics);
         }
-        let mut reader = ProbeReader::new(defaults.table);
+        let defaults = defaults.map(|(_, table)| table).unwrap_or_default();
+        let mut reader = ProbeReader::new(defaults);
         let drafts = self.drafts(&mut documents, &mut reader);
         let modules = self.modules(&mut documents, &mut reader);
         let probes = link(drafts, self.sources, self.diagnostics);
@@ -195,6 +202,7 @@ impl<'s> Loader<'s> {
             modules,
             server,
             checklist: None,
+            history,
             redactor,
             config_digest,
         }
@@ -289,9 +297,18 @@ impl<'s> Loader<'s> {
     }
 
     /// A table that stands in at most one of the files.
-    fn single<T>(&mut self, documents: &mut [Document<'_>], name: &str) -> Filed<T>
+    fn single<T>(&mut self, documents: &mut [Document<'_>], name: &str) -> T
     where
         T: Default + schemars::JsonSchema + for<'de> Deserialize<'de>,
+    {
+        let found = self.optional(documents, name);
+        found.map(|(_, table)| table).unwrap_or_default()
+    }
+
+    /// The same where its absence says something; with the file that it stands in.
+    fn optional<T>(&mut self, documents: &mut [Document<'_>], name: &str) -> Option<(usize, T)>
+    where
+        T: schemars::JsonSchema + for<'de> Deserialize<'de>,
     {
         let schema = super::schema::of::<T>();
         let mut found = None;
@@ -306,10 +323,17 @@ impl<'s> Loader<'s> {
                     format!("[{name}] is in two files"),
                 );
             }
-            let table = self.table_of(file, entry, &schema, &format!("[{name}]"));
-            found = table.map(|table| Filed { file, table }).or(found);
+            found = self
+                .table_of(file, entry, &schema, &format!("[{name}]"))
+                .map(|table| (file, table))
+                .or(found);
         }
-        found.unwrap_or_default()
+        found
+    }
+
+    fn history(&mut self, documents: &mut [Document<'_>]) -> Option<HistorySettings> {
+        let (file, table) = self.optional::<HistoryTable>(documents, "history")?;
+        history(table, file, &self.dir(file), self.diagnostics)
     }
 
     fn table_of<T: for<'de> Deserialize<'de>>(
@@ -434,8 +458,8 @@ impl<'s> Loader<'s> {
         found.unwrap_or_default()
     }
 
-    fn agent(&mut self, agent: Filed<AgentTable>, probes: &Probes) -> Agent {
-        let Filed { file, table } = agent;
+    fn agent(&mut self, table: Option<(usize, AgentTable)>, probes: &Probes) -> Agent {
+        let (file, table) = table.unwrap_or_default();
         let digest_from = table
             .digest_from
             .and_then(|from| fact_of(&from, file, probes, self.diagnostics));
@@ -451,7 +475,7 @@ impl<'s> Loader<'s> {
     }
 
     fn targets(&mut self, documents: &mut [Document<'_>], items: &[(usize, ItemTable)]) -> Targets {
-        let score = self.single::<ScoreTable>(documents, "score").table;
+        let score = self.single::<ScoreTable>(documents, "score");
         let tables = self.list::<CategoryTable>(documents, "category");
         categories::targets(&score, tables, items, self.diagnostics)
     }
@@ -553,13 +577,6 @@ impl<'s> Loader<'s> {
             );
         }
     }
-}
-
-/// A table and the file that it stands in.
-#[derive(Default)]
-struct Filed<T> {
-    file: usize,
-    table: T,
 }
 
 /// SHA-256 over what the files say, as written.

@@ -4,6 +4,7 @@
 mod categories;
 mod diagnostics;
 mod gates;
+mod history;
 #[cfg(test)]
 mod hostile_tests;
 mod include;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::history::HistoryTable;
 use super::modules::of_module;
 use super::tables::{
     AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, MaintenanceTable, ProbeTable,
@@ -81,6 +82,7 @@ pub fn config_schema() -> Value {
             },
             "agent": closed(of::<AgentTable>()),
             "defaults": closed(of::<DefaultsTable>()),
+            "history": closed(of::<HistoryTable>()),
             "vars": {
                 "description": "Values for ${var:NAME}.",
                 "type": "object",

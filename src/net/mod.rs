@@ -4,6 +4,7 @@ pub mod api;
 mod dial;
 mod error;
 mod own_root;
+pub(crate) mod postgres;
 mod recording;
 mod resolve;
 mod tls;
@@ -15,7 +16,7 @@ pub use error::{NetError, describe_certificate};
 pub use own_root::is_own_root;
 pub use recording::{PeerChain, RecordingVerifier};
 pub use resolve::system_nameservers;
-pub use tls_server::server_tls_config;
 pub use tls::{
     Alpn, ClientIdentity, Roots, TlsProfile, install_crypto_provider, load_identity, load_roots,
 };
+pub use tls_server::server_tls_config;

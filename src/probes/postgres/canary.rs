@@ -14,12 +14,12 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
-use super::config::Target;
-use super::connect::open;
 use super::row::unknown;
 use super::session::{Session, in_words};
-use super::wire::Ready;
 use crate::evidence::{Observed, Unknown, UnknownWhy, millis};
+use crate::net::postgres::Ready;
+use crate::net::postgres::Target;
+use crate::net::postgres::open;
 use crate::probes::Context;
 
 /// A commit of our own.
@@ -164,7 +164,14 @@ impl Writer<'_> {
     async fn cancel(&self) {
         let token = self.client.cancel_token();
         let asking = async {
-            if let Ok(wire) = open(self.ctx, self.target, self.deadline).await {
+            if let Ok(wire) = open(
+                self.ctx.net(),
+                &|at| self.ctx.address(at),
+                self.target,
+                self.deadline,
+            )
+            .await
+            {
                 token.cancel_query_raw(wire, Ready).await.ok();
             }
         };

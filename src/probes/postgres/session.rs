@@ -12,11 +12,10 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
-use super::config::Target;
-use super::connect::{login, open};
 use super::row::{Row, first, unknown};
-use super::wire::{MAX_READ_BYTES, Ready, TOO_MUCH, Wire};
 use crate::evidence::{Failure, Unknown, UnknownWhy};
+use crate::net::postgres::Target;
+use crate::net::postgres::{MAX_READ_BYTES, Ready, TOO_MUCH, Wire, login, open};
 use crate::probes::Context;
 
 /// What goes to every statement of a session.
@@ -50,7 +49,7 @@ impl Login {
         deadline: Instant,
     ) -> Result<Self, Refused> {
         let begun = Instant::now();
-        let wire = open(ctx, target, deadline).await?;
+        let wire = open(ctx.net(), &|at| ctx.address(at), target, deadline).await?;
         ctx.phase("connect", begun.elapsed());
         let (encrypted, read_bytes, asked) = (wire.is_encrypted(), wire.counter(), wire.asked());
         let begun = Instant::now();
