@@ -64,14 +64,16 @@ fn every_example_is_read_and_its_flags_exist() {
         let mut found = Vec::new();
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("yaml" | "yml") => {
-                let document: Value = serde_saphyr::from_str(&text)
-                    .unwrap_or_else(|error| panic!("{name}: {error}"));
+                let document: Value =
+                    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
                 calls(&document, &mut found);
                 let asks = text.contains("/gates/") || text.contains("/readyz");
                 assert!(!found.is_empty() || asks, "{name} does not use probe");
             }
             Some("service") => {
-                let line = text.lines().find_map(|line| line.strip_prefix("ExecStart="));
+                let line = text
+                    .lines()
+                    .find_map(|line| line.strip_prefix("ExecStart="));
                 let words = line.expect("ExecStart").split_whitespace();
                 found.push(words.map(str::to_owned).collect());
             }
@@ -93,12 +95,19 @@ fn systemd_takes_the_unit() {
     let dir = tempfile::TempDir::new().expect("a directory");
     let path = dir.path().join("probe.service");
     // It says so when the program is not there.
-    std::fs::write(&path, unit.replace("/usr/local/bin/probe", env!("CARGO_BIN_EXE_probe"))).expect("write");
+    std::fs::write(
+        &path,
+        unit.replace("/usr/local/bin/probe", env!("CARGO_BIN_EXE_probe")),
+    )
+    .expect("write");
     let output = Command::new(require("systemd-analyze"))
         .args(["verify", "--man=no"])
         .arg(&path)
         .output()
         .expect("run systemd-analyze");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !said.contains("probe.service"), "{said}");
+    assert!(
+        output.status.success() && !said.contains("probe.service"),
+        "{said}"
+    );
 }

@@ -14,7 +14,9 @@ pub(super) struct Grid {
 
 impl Grid {
     pub(super) fn new(id: &str, interval: Duration) -> Self {
-        let interval_ns = i128::try_from(interval.as_nanos()).unwrap_or(i128::MAX).max(1);
+        let interval_ns = i128::try_from(interval.as_nanos())
+            .unwrap_or(i128::MAX)
+            .max(1);
         Self {
             interval_ns,
             phase_ns: i128::from(spread(id)) % interval_ns,
@@ -38,7 +40,8 @@ impl Grid {
 
     /// How many slots lie after `from`, up to and with `to`.
     pub(super) fn slots_between(self, from: Timestamp, to: Timestamp) -> u64 {
-        let number = |at: Timestamp| (at.as_nanosecond() - self.phase_ns).div_euclid(self.interval_ns);
+        let number =
+            |at: Timestamp| (at.as_nanosecond() - self.phase_ns).div_euclid(self.interval_ns);
         u64::try_from(number(to) - number(from)).unwrap_or(0)
     }
 }
@@ -68,7 +71,10 @@ mod tests {
         assert_eq!(grid.slots_between(first, second), 1);
         assert_eq!(grid.slots_between(now, second), 2);
         // Fixed for ever: what another version computes must be the same.
-        assert_eq!(spread("api"), 0x1b2f_2aa8_58f5_84e5 + spread("api") - 0x1b2f_2aa8_58f5_84e5);
+        assert_eq!(
+            spread("api"),
+            0x1b2f_2aa8_58f5_84e5 + spread("api") - 0x1b2f_2aa8_58f5_84e5
+        );
         assert_eq!(Grid::new("api", Duration::from_secs(30)), grid);
     }
 
@@ -80,7 +86,10 @@ mod tests {
             let tenth = usize::try_from(grid.phase_ns / 1_000_000_000).expect("small");
             tenths[tenth] += 1;
         }
-        assert!(tenths.iter().all(|count| (800..1_200).contains(count)), "{tenths:?}");
+        assert!(
+            tenths.iter().all(|count| (800..1_200).contains(count)),
+            "{tenths:?}"
+        );
     }
 
     #[test]

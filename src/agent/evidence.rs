@@ -26,7 +26,13 @@ pub(super) enum Memory {
 }
 
 /// Judges evidence, given what is remembered of the runs before it.
-pub(super) fn judge(plan: &Plan, index: usize, mut envelope: Envelope, past: &Past, memory: Memory) -> Judged {
+pub(super) fn judge(
+    plan: &Plan,
+    index: usize,
+    mut envelope: Envelope,
+    past: &Past,
+    memory: Memory,
+) -> Judged {
     let verdicts = judge_probe(plan, index, &mut envelope);
     settle(plan, index, envelope, verdicts, past, memory)
 }
@@ -49,11 +55,14 @@ pub(super) fn settle(
     past.hold_back(&probe.rules, &mut verdicts, at);
     let must = fold(&verdicts, |verdict| verdict.severity == Severity::Must);
     past.soften(probe.soft, &mut verdicts);
-    let rules = verdicts.iter().enumerate().map(|(rule, verdict)| RuleState {
-        result: verdict.result,
-        reason: verdict.reason.as_str().into(),
-        flapping: past.is_flapping(rule),
-    });
+    let rules = verdicts
+        .iter()
+        .enumerate()
+        .map(|(rule, verdict)| RuleState {
+            result: verdict.result,
+            reason: verdict.reason.as_str().into(),
+            flapping: past.is_flapping(rule),
+        });
     let rules: Box<[RuleState]> = rules.collect();
     let result = fold(&verdicts, |_| true);
     let hash = envelope.hash();
@@ -96,7 +105,9 @@ pub(super) fn settle(
 }
 
 fn fold(verdicts: &[RuleVerdict], wanted: impl Fn(&RuleVerdict) -> bool) -> Status {
-    let enabled = verdicts.iter().filter(|verdict| verdict.enabled && wanted(verdict));
+    let enabled = verdicts
+        .iter()
+        .filter(|verdict| verdict.enabled && wanted(verdict));
     Status::fold(enabled.map(|verdict| verdict.result)).unwrap_or(Status::Unknown)
 }
 
@@ -147,12 +158,12 @@ pub(super) fn render(part: &impl serde::Serialize) -> Bytes {
 }
 
 /// The latest of every probe, as the fold of items reads it.
-pub(super) struct Latest<'c, F> {
+pub(super) struct States<'c, F> {
     pub(super) plan: &'c Plan,
     pub(super) state: F,
 }
 
-impl<'c, F: Fn(usize) -> &'c ProbeState> Evidence for Latest<'c, F> {
+impl<'c, F: Fn(usize) -> &'c ProbeState> Evidence for States<'c, F> {
     fn observed_at(&self, probe: usize) -> Option<Timestamp> {
         let state = (self.state)(probe);
         state.seen.then_some(state.observed_at)

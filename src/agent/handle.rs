@@ -3,13 +3,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::lag::{Lag, LagSummary};
 use super::snapshot::Snapshot;
 use super::supervise::{TaskHealth, Tasks};
+use crate::history::{History, HistoryStatus, Latest};
 use crate::judge::Status;
 use crate::plan::Plan;
 
@@ -20,6 +25,7 @@ pub struct Handle {
     pub(super) events: broadcast::Sender<Event>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) vitals: Arc<Vitals>,
+    pub(super) history: History,
 }
 
 /// What is asked of the core.
@@ -31,13 +37,19 @@ pub(super) enum Command {
     },
     /// Go on with this plan.
     Reload(Arc<Plan>),
+    /// Another agent saw these.
+    Foreign(Vec<Latest>),
+    /// These slots are this agent's.
+    Leased(Vec<(String, Timestamp, Instant)>),
 }
 
 /// What the agent knows of itself, written by its tasks.
 pub(super) struct Vitals {
     pub(super) started_at: Timestamp,
+    pub(super) began: Instant,
+    /// When the core last went on, milliseconds after `began`.
+    pub(super) beat_ms: AtomicU64,
     pub(super) lag: Lag,
-    pub(super) history: Option<crate::history::History>,
     pub(super) tasks: Tasks,
     pub(super) config_error: Mutex<Option<ConfigError>>,
     pub(super) counts: Mutex<Counts>,
@@ -84,6 +96,10 @@ pub struct AgentHealth {
     pub lag: LagSummary,
     /// Numbers about the schedule.
     pub counts: Counts,
+    /// How the store of runs is doing.
+    pub history: HistoryStatus,
+    /// How long ago the task that owns the schedule was last seen to go on.
+    pub silence: Duration,
 }
 
 /// What an event is about.
@@ -166,14 +182,14 @@ impl Handle {
         answer.await.map_err(|_| RunNowError::ShuttingDown)?
     }
 
-    /// Where runs are kept.
-    pub fn history(&self) -> Option<crate::history::History> {
-        self.vitals.history.clone()
-    }
-
     /// Why the last reload was refused; none when it was not.
     pub fn config_error(&self) -> Option<ConfigError> {
         lock(&self.vitals.config_error).clone()
+    }
+
+    /// Where runs are kept.
+    pub const fn history(&self) -> &History {
+        &self.history
     }
 
     /// How the agent itself is.
@@ -185,6 +201,8 @@ impl Handle {
             tasks: self.vitals.tasks.health(),
             lag: self.vitals.lag.summary(),
             counts: *lock(&self.vitals.counts),
+            history: self.history.status(),
+            silence: self.vitals.silence(),
         }
     }
 }

@@ -82,7 +82,6 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
 const SECTIONS: [&str; 14] = [
     "agent",
     "defaults",
-    "history",
     "vars",
     "probe",
     "item",
@@ -92,6 +91,7 @@ const SECTIONS: [&str; 14] = [
     "risk",
     "waiver",
     "maintenance",
+    "history",
     "server",
     "module",
 ];
@@ -128,13 +128,16 @@ impl<'s> Loader<'s> {
             self.collect_vars(document);
         }
         let server = self.server(&mut documents);
+        let agent = self.optional::<AgentTable>(&mut documents, "agent");
         let history = self.history(&mut documents);
-        let agent: Filed<AgentTable> = self.single(&mut documents, "agent");
-        let defaults: Filed<DefaultsTable> = self.single(&mut documents, "defaults");
-        if let Some(interval) = &defaults.table.interval {
-            check_interval(interval, defaults.file, self.diagnostics);
+        let defaults = self.optional::<DefaultsTable>(&mut documents, "defaults");
+        if let Some((file, table)) = &defaults
+            && let Some(interval) = &table.interval
+        {
+            check_interval(interval, *file, self.diagnostics);
         }
-        let mut reader = ProbeReader::new(defaults.table);
+        let defaults = defaults.map(|(_, table)| table).unwrap_or_default();
+        let mut reader = ProbeReader::new(defaults);
         let drafts = self.drafts(&mut documents, &mut reader);
         let modules = self.modules(&mut documents, &mut reader);
         let probes = link(drafts, self.sources, self.diagnostics);
@@ -294,14 +297,12 @@ impl<'s> Loader<'s> {
     }
 
     /// A table that stands in at most one of the files.
-    fn single<T>(&mut self, documents: &mut [Document<'_>], name: &str) -> Filed<T>
+    fn single<T>(&mut self, documents: &mut [Document<'_>], name: &str) -> T
     where
         T: Default + schemars::JsonSchema + for<'de> Deserialize<'de>,
     {
         let found = self.optional(documents, name);
-        found
-            .map(|(file, table)| Filed { file, table })
-            .unwrap_or_default()
+        found.map(|(_, table)| table).unwrap_or_default()
     }
 
     /// The same where its absence says something; with the file that it stands in.
@@ -457,8 +458,8 @@ impl<'s> Loader<'s> {
         found.unwrap_or_default()
     }
 
-    fn agent(&mut self, agent: Filed<AgentTable>, probes: &Probes) -> Agent {
-        let Filed { file, table } = agent;
+    fn agent(&mut self, table: Option<(usize, AgentTable)>, probes: &Probes) -> Agent {
+        let (file, table) = table.unwrap_or_default();
         let digest_from = table
             .digest_from
             .and_then(|from| fact_of(&from, file, probes, self.diagnostics));
@@ -474,7 +475,7 @@ impl<'s> Loader<'s> {
     }
 
     fn targets(&mut self, documents: &mut [Document<'_>], items: &[(usize, ItemTable)]) -> Targets {
-        let score = self.single::<ScoreTable>(documents, "score").table;
+        let score = self.single::<ScoreTable>(documents, "score");
         let tables = self.list::<CategoryTable>(documents, "category");
         categories::targets(&score, tables, items, self.diagnostics)
     }
@@ -576,13 +577,6 @@ impl<'s> Loader<'s> {
             );
         }
     }
-}
-
-/// A table and the file that it stands in.
-#[derive(Default)]
-struct Filed<T> {
-    file: usize,
-    table: T,
 }
 
 /// SHA-256 over what the files say, as written.

@@ -93,10 +93,10 @@ pub fn config_schema() -> Value {
             "category": { "type": "array", "items": closed(of::<CategoryTable>()) },
             "score": closed(of::<ScoreTable>()),
             "gate": { "type": "array", "items": closed(of::<GateTable>()) },
-            "server": closed(of::<ServerTable>()),
-            "module": { "type": "array", "items": { "oneOf": modules } },
             "risk": { "type": "array", "items": closed(of::<RiskTable>()) },
             "maintenance": { "type": "array", "items": closed(of::<MaintenanceTable>()) },
+            "server": closed(of::<ServerTable>()),
+            "module": { "type": "array", "items": { "oneOf": modules } },
             "waiver": { "type": "array", "items": closed(of::<WaiverTable>()) },
         },
     })

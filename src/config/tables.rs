@@ -243,6 +243,29 @@ pub(super) struct WaiverTable {
     pub(super) expires: Spanned<String>,
 }
 
+/// `[[maintenance]]`: a declared window of time. What is seen in it is shown and judged as ever, and its slots
+/// are excluded from windows over the past. A gate is not let through by it: a waiver is for that.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct MaintenanceTable {
+    /// Ids of the items that it is about, `*` as wildcard; the probes that they need are with them.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) items: Vec<Spanned<String>>,
+    /// Ids of the probes that it is about, `*` as wildcard; the items that need them are shown with it.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) probes: Vec<Spanned<String>>,
+    /// When it begins, with an offset, such as 2026-12-31T22:00:00Z.
+    #[schemars(with = "String")]
+    pub(super) start: Spanned<String>,
+    /// When it ends, with an offset.
+    #[schemars(with = "String")]
+    pub(super) end: Spanned<String>,
+    /// Why.
+    #[schemars(with = "String")]
+    pub(super) reason: Spanned<String>,
+}
+
 /// `[server]`: how the daemon is asked. It is no part of the digest of the configuration.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct ServerTable {
@@ -293,27 +316,4 @@ pub(super) struct ModuleTable {
     pub(super) kind: String,
     /// Bounds one attempt; the timeout of the scrape bounds it too.
     pub(super) timeout: Option<DurationText>,
-}
-
-/// `[[maintenance]]`: a declared window of time. What is seen in it is shown and judged as ever, and its slots
-/// are excluded from windows over the past. A gate is not let through by it: a waiver is for that.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub(super) struct MaintenanceTable {
-    /// Ids of the items that it is about, `*` as wildcard; the probes that they need are with them.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub(super) items: Vec<Spanned<String>>,
-    /// Ids of the probes that it is about, `*` as wildcard; the items that need them are shown with it.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub(super) probes: Vec<Spanned<String>>,
-    /// When it begins, with an offset, such as 2026-12-31T22:00:00Z.
-    #[schemars(with = "String")]
-    pub(super) start: Spanned<String>,
-    /// When it ends, with an offset.
-    #[schemars(with = "String")]
-    pub(super) end: Spanned<String>,
-    /// Why.
-    #[schemars(with = "String")]
-    pub(super) reason: Spanned<String>,
 }

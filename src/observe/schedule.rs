@@ -64,6 +64,15 @@ impl Runner {
         }))
     }
 
+    /// The same with other bounds; what runs now keeps its own.
+    #[must_use]
+    pub fn with_budget(&self, budget: Budget) -> Self {
+        Self::new(Engine {
+            dialler: Arc::clone(&self.0.dialler),
+            budget,
+        })
+    }
+
     /// Runs one probe of `plan` with its retries. A kind that panics panics here: whoever drives it runs
     /// it in a task of its own. Attempts that have ended are in `tries` meanwhile.
     pub async fn run(

@@ -130,7 +130,6 @@ struct AgentMetrics {
     probes: usize,
     http: Vec<((&'static str, u16), u64)>,
     listeners: usize,
-    history: Option<HistoryStatus>,
     certificate: Option<(u64, u64)>,
 }
 
@@ -142,7 +141,6 @@ impl AgentMetrics {
             probes: app.handle.plan().probes.len(),
             http: app.http.all(),
             listeners: app.events.clients(),
-            history: app.handle.history().map(|history| history.status()),
             certificate: certificate.config().map(|_| {
                 (
                     certificate.reloads.load(Ordering::Relaxed),
@@ -190,10 +188,7 @@ impl Collector for AgentMetrics {
         self.encode_agent(&mut encoder)?;
         self.encode_schedule(&mut encoder)?;
         self.encode_server(&mut encoder)?;
-        match &self.history {
-            Some(history) => encode_history(history, &mut encoder),
-            None => Ok(()),
-        }
+        encode_history(&self.health.history, &mut encoder)
     }
 }
 

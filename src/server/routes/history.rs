@@ -49,22 +49,23 @@ pub async fn history(
             .unwrap_or(DEFAULT_LIMIT),
         cursor,
     };
-    let Some(history) = app.handle.history() else {
-        let message = "this agent keeps no history: configure [history]";
-        return Err(ApiError::not_found("no_history", message));
-    };
-    let page = history.runs(&wanted).await.map_err(|error| match error {
-        HistoryError::BadCursor => bad_cursor(),
-        error => {
-            tracing::warn!("history: {error}");
-            let message = "the history cannot be read now";
-            ApiError::new(
-                http::StatusCode::SERVICE_UNAVAILABLE,
-                "history_unavailable",
-                message,
-            )
-        }
-    })?;
+    let page = app
+        .handle
+        .history()
+        .runs(&wanted)
+        .await
+        .map_err(|error| match error {
+            HistoryError::BadCursor => bad_cursor(),
+            error => {
+                tracing::warn!("history: {error}");
+                let message = "the history cannot be read now";
+                ApiError::new(
+                    http::StatusCode::SERVICE_UNAVAILABLE,
+                    "history_unavailable",
+                    message,
+                )
+            }
+        })?;
     let runs: Vec<Value> = page.runs.iter().map(run).collect();
     let body = json!({ "probe": id, "runs": runs, "next": page.next });
     Ok(super::json(body.to_string()))
