@@ -15,7 +15,7 @@ mod alertmanager;
 mod api;
 mod checklist;
 mod config;
-mod deploy;
+mod deployments;
 mod dns;
 mod drift;
 mod elasticsearch;
