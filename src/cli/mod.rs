@@ -8,6 +8,7 @@ mod exit;
 mod explain;
 mod init;
 mod once;
+mod outputs;
 mod replay;
 mod terminal;
 
@@ -29,10 +30,9 @@ pub fn main() -> ExitCode {
     };
     terminal::init_logs(cli.verbose);
     let map = match &cli.command {
-        Some(Command::Replay { run, .. }) => run.exit_map,
-        _ => cli.run.exit_map,
+        Some(Command::Replay { run, report, .. }) => report.exit_map(run),
+        _ => cli.report.exit_map(&cli.run),
     };
-    let map = map.unwrap_or_default();
     match dispatch(cli) {
         Ok(exit) => map.code(exit),
         Err(error) => {
@@ -59,10 +59,14 @@ fn wanted_map() -> ExitMap {
     let words: Vec<String> = std::env::args_os()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let nagios = words
-        .windows(2)
-        .any(|pair| pair == ["--exit-map", "nagios"])
-        || words.iter().any(|word| word == "--exit-map=nagios");
+    let given = |flag: &str, value: &str| {
+        words
+            .windows(2)
+            .any(|pair| pair[0] == flag && pair[1] == value)
+            || words.contains(&format!("{flag}={value}"))
+    };
+    let line = given("--format", "nagios") || given("--output", "nagios=-");
+    let nagios = given("--exit-map", "nagios") || (line && !given("--exit-map", "probe"));
     if nagios {
         ExitMap::Nagios
     } else {

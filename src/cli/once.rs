@@ -29,6 +29,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     let begun = Instant::now();
     crate::net::install_crypto_provider();
     report.check_markdown()?;
+    report.check_outputs(config)?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);
     };
@@ -49,7 +50,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
         }
     };
     let verdict = judge_run(&plan, run);
-    let map = args.exit_map.unwrap_or_default();
+    let map = report.exit_map(args);
     runtime.spawn(async move { end_on_signal(map).await });
     let exit = deliver(&plan, &verdict, args, report);
     // A blocking call that hangs must not keep the process: its probe was judged.

@@ -121,12 +121,12 @@ fn gate() -> Value {
 fn argo_gate() -> Value {
     json!({
         "type": "object",
-        "required": ["gate", "result", "pass", "value", "blocking", "finished_at"],
+        "required": ["gate", "result", "passed", "value", "blocking", "finished_at"],
         "properties": {
             "gate": { "type": "string" },
             "result": schema("Status"),
-            "pass": { "type": "boolean", "description": "Whether the gate passes, warnings included." },
-            "value": { "type": "integer", "enum": [0, 1], "description": "`pass` as a number." },
+            "passed": { "type": "boolean", "description": "Whether the gate passes, warnings included." },
+            "value": { "type": "integer", "enum": [0, 1], "description": "`passed` as a number." },
             "blocking": { "type": "array", "items": { "type": "string" } },
             "finished_at": { "type": "string", "format": "date-time" },
         },

@@ -60,7 +60,7 @@ fn a_gate_without_evidence_blocks() {
         (ready.status, ready.json()["result"].as_str()),
         (503, Some("unknown"))
     );
-    assert_eq!(daemon.get("/gates/default/argo").json()["pass"], false);
+    assert_eq!(daemon.get("/gates/default/argo").json()["passed"], false);
 }
 
 #[test]
@@ -173,6 +173,14 @@ fn the_form_is_negotiated() {
     assert_eq!(
         daemon.get("/api/v1/verdict?format=table").body.is_empty(),
         false
+    );
+    assert!(ask("application/xml").text().contains("<testsuites"));
+    assert!(ask("application/sarif+json").json()["runs"].is_array());
+    assert!(
+        daemon
+            .get("/api/v1/verdict?format=nagios")
+            .text()
+            .contains("CRITICAL")
     );
     let none = ask("image/png");
     assert_eq!((none.status, none.code().as_str()), (406, "not_acceptable"));
@@ -316,14 +324,14 @@ fn argo_is_always_answered() {
     assert_eq!(
         (
             good.status,
-            good.json()["pass"].as_bool(),
+            good.json()["passed"].as_bool(),
             good.json()["value"].as_i64()
         ),
         (200, Some(true), Some(1))
     );
     let bad = daemon.get("/gates/bad/argo");
     assert_eq!(
-        (bad.status, bad.json()["pass"].as_bool()),
+        (bad.status, bad.json()["passed"].as_bool()),
         (200, Some(false))
     );
 }

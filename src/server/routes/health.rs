@@ -126,12 +126,12 @@ pub async fn argo(
     query.only(&[])?;
     let snapshot = app.handle.snapshot();
     let gate = gate(&snapshot, Some(&name))?;
-    let pass = passes(gate.result);
+    let passed = passes(gate.result);
     let body = json!({
         "gate": gate.id,
         "result": gate.result,
-        "pass": pass,
-        "value": u8::from(pass),
+        "passed": passed,
+        "value": u8::from(passed),
         "blocking": gate.blocking,
         "finished_at": snapshot.finished_at,
     });
