@@ -1,13 +1,16 @@
 //! Pure renderers of one verdict.
 
+pub mod badge;
 mod cdevents;
 mod github;
+pub mod html;
 mod json;
 mod junit;
 mod nagios;
 mod ohdf;
 mod prometheus;
 mod sarif;
+mod strip;
 mod summary;
 mod table;
 mod tap;
@@ -51,6 +54,8 @@ pub enum Format {
     Cdevents,
     /// OASIS Heimdall data format.
     Ohdf,
+    /// A page: one file, for a browser.
+    Html,
 }
 
 /// How a renderer may write.
@@ -80,6 +85,7 @@ pub fn write(
 ) -> io::Result<()> {
     match format {
         Format::Json => json::write(verdict, out),
+        Format::Html => html::write(verdict, style, None, out),
         Format::Table => out.write_all(table::render(verdict, style).as_bytes()),
         Format::Markdown => match document {
             Some(document) => out.write_all(document.as_bytes()),

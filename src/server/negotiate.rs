@@ -46,6 +46,12 @@ pub const FORMS: &[Form] = &[
         accepted: &["application/xml", "text/xml"],
     },
     Form {
+        format: Format::Html,
+        name: "html",
+        content_type: "text/html; charset=utf-8",
+        accepted: &["text/html"],
+    },
+    Form {
         format: Format::Sarif,
         name: "sarif",
         content_type: "application/sarif+json",

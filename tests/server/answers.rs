@@ -375,3 +375,43 @@ fn the_agent_tells_of_itself() {
     assert_eq!(headers.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(headers.header("cache-control"), Some("no-store"));
 }
+
+#[test]
+fn the_page_and_the_badges_are_served() {
+    let (daemon, _up) = daemon("");
+    let page = daemon.get("/");
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
+    assert!(page.text().contains("A.1") && page.text().contains("/api/v1/events"));
+    assert_eq!(
+        page.header("content-security-policy"),
+        Some("frame-ancestors 'none'")
+    );
+    let fragment = daemon.get("/?fragment=true").text();
+    assert!(
+        fragment.contains("A.1") && !fragment.contains("<html"),
+        "{fragment}"
+    );
+    assert!(daemon.get("/?lang=zh").text().contains("zh-CN"));
+    assert_eq!(daemon.get("/?lang=xx").status, 400);
+    let badge = daemon.get("/badge/good.svg");
+    assert_eq!(
+        (badge.status, badge.header("content-type")),
+        (200, Some("image/svg+xml"))
+    );
+    assert!(badge.text().contains("good: pass"), "{}", badge.text());
+    assert_eq!(
+        badge.header("content-security-policy"),
+        Some("default-src 'none'; frame-ancestors 'none'")
+    );
+    for path in ["/badge/nope.svg", "/badge/good", "/badge/good.png"] {
+        let answer = daemon.get(path);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (404, "unknown_gate"),
+            "{path}"
+        );
+    }
+}
