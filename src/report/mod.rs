@@ -19,7 +19,7 @@ mod text;
 use std::io::{self, Write};
 use std::path::Path;
 
-pub use prometheus::Readiness;
+pub use prometheus::{ItemLabels, Readiness};
 pub(crate) use text::printable;
 
 use crate::checklist::Language;

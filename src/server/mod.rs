@@ -14,7 +14,6 @@ mod origin;
 mod page;
 mod query;
 mod rate;
-mod readiness;
 mod routes;
 mod stalled;
 mod verdict_body;
