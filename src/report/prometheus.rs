@@ -67,6 +67,12 @@ struct Item {
     observed_at: Option<Timestamp>,
 }
 
+impl Item {
+    fn labels(&self) -> Labels<'_> {
+        vec![("item", &self.id)]
+    }
+}
+
 /// What the families say of an item.
 #[derive(Debug, Clone, Copy)]
 pub struct ItemLabels<'i> {

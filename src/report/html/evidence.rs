@@ -25,13 +25,16 @@ struct Caps {
 
 pub(super) fn write(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let probes = &page.verdict.probes;
-    let facts: Vec<String> = probes.iter().map(facts).collect();
+    // Their lengths first: all facts at once may be more than there is memory for.
+    let lengths = probes
+        .iter()
+        .map(|probe| facts(probe, MAX_FACTS_BYTES).len());
     let rules = probes.iter().flat_map(|probe| &probe.rules);
     let rules: Vec<usize> = rules
         .map(|rule| rule.reason.len() + rule.expr.len())
         .collect();
     let caps = Caps {
-        facts: fair_cap(facts.iter().map(String::len).collect(), FACTS_BYTES).min(MAX_FACTS_BYTES),
+        facts: fair_cap(lengths.collect(), FACTS_BYTES).min(MAX_FACTS_BYTES),
         rules: (RULES_BYTES / 60 / probes.len().max(1)).clamp(2, 200),
         rule: fair_cap(rules, RULES_BYTES).min(1_000),
     };
@@ -41,23 +44,39 @@ pub(super) fn write(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
         page.say("Evidence", "证据"),
         probes.len()
     )?;
-    for (probe, facts) in probes.iter().zip(&facts) {
-        write_probe(page, probe, facts, &caps, out)?;
+    for probe in probes {
+        write_probe(page, probe, &caps, out)?;
     }
     write!(out, "</ul></section>")
 }
 
-fn facts(probe: &ProbeReport) -> String {
-    if probe.facts.is_empty() {
-        return String::new();
+/// The beginning of a probe's facts: a little more than `most` bytes, where there are more.
+fn facts(probe: &ProbeReport, most: usize) -> String {
+    struct Beginning(Vec<u8>, usize);
+    impl Write for Beginning {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.1.saturating_sub(self.0.len());
+            self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            if bytes.len() > room {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
-    serde_json::to_string_pretty(&probe.facts).unwrap_or_default()
+    let mut beginning = Beginning(Vec::new(), most.saturating_add(8));
+    if !probe.facts.is_empty() {
+        // That it is full is no error: the rest is not wanted.
+        serde_json::to_writer_pretty(&mut beginning, &probe.facts).ok();
+    }
+    String::from_utf8_lossy(&beginning.0).into_owned()
 }
 
 fn write_probe(
     page: Page<'_>,
     probe: &ProbeReport,
-    facts: &str,
     caps: &Caps,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -93,12 +112,13 @@ fn write_probe(
         probe.source.line
     )?;
     rules(page, &probe.rules, caps, out)?;
+    let facts = facts(probe, caps.facts);
     if !facts.is_empty() {
         let name = page.say("Facts", "事实");
         write!(
             out,
             "<pre tabindex=0 role=region aria-label=\"{name}\"><code>{}</code></pre>",
-            Cut(facts, caps.facts)
+            Cut(&facts, caps.facts)
         )?;
         if facts.len() > caps.facts {
             let more = page.say(

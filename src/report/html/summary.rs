@@ -258,16 +258,11 @@ fn risks(page: Page<'_>, out: &mut dyn Write) -> io::Result<()> {
 /// The first of some ids.
 fn shown(ids: &[String]) -> String {
     const MOST: usize = 12;
-    let mut text = ids
-        .iter()
-        .take(MOST)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut shown: Vec<String> = ids.iter().take(MOST).cloned().collect();
     if ids.len() > MOST {
-        text.push_str(&format!(", +{}", ids.len() - MOST));
+        shown.push(format!("+{}", ids.len() - MOST));
     }
-    text
+    shown.join(", ")
 }
 
 /// What is odd about the configuration or the checklist.

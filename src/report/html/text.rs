@@ -13,7 +13,25 @@ pub(super) struct Bdi<'t>(pub(super) Cut<'t>);
 
 impl Display for Esc<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| escape(c, f))
+        // Most text is harmless: it is written in as large pieces as there are.
+        let mut rest = self.0;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| !is_plain(*c)) {
+            f.write_str(&rest[..at])?;
+            escape(c, f)?;
+            rest = &rest[at + c.len_utf8()..];
+        }
+        f.write_str(rest)
+    }
+}
+
+/// Whether a character stands for itself, for certain.
+fn is_plain(c: char) -> bool {
+    match c {
+        '&' | '<' | '>' | '"' | '\'' => false,
+        ' '..='~' | '\n' => true,
+        // Chinese, and what is written with it.
+        '\u{3000}'..='\u{d7ff}' | '\u{ff01}'..='\u{ffef}' => true,
+        _ => false,
     }
 }
 
