@@ -13,6 +13,7 @@
 //! - [`verdict`] folds a whole run into the one document that everything else reads.
 //! - [`agent`] does all of this again and again, and keeps the verdict of now.
 //! - [`history`] keeps what probes saw over time, embedded or shared by several agents.
+//! - [`server`] lets others ask the agent over HTTP.
 //! - [`checklist`] reads the document that people tick, holds its claims against results, and writes it back.
 //! - [`report`] renders a verdict. [`cli`] is the command line; it has no logic of its own.
 
@@ -30,4 +31,5 @@ pub mod params;
 pub mod plan;
 pub mod probes;
 pub mod report;
+pub mod server;
 pub mod verdict;

@@ -27,6 +27,7 @@ mod output;
 mod postgres;
 mod prometheus;
 mod redis;
+mod server;
 mod shipped;
 mod tcp;
 mod tls;

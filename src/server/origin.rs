@@ -9,9 +9,15 @@ use crate::plan::is_loopback;
 /// Whether the request names this host: by its address on loopback, as localhost, or as one of
 /// `names`. Behind DNS rebinding stands a foreign name.
 pub fn names_this_host(uri: &Uri, headers: &HeaderMap, names: &[String]) -> bool {
-    let written: Vec<&[u8]> = headers.get_all(HOST).iter().map(|host| host.as_bytes()).collect();
+    let written: Vec<&[u8]> = headers
+        .get_all(HOST)
+        .iter()
+        .map(|host| host.as_bytes())
+        .collect();
     // A request for an absolute URI names it there as well; both have to be this host.
-    let named = uri.authority().map(|authority| authority.as_str().as_bytes());
+    let named = uri
+        .authority()
+        .map(|authority| authority.as_str().as_bytes());
     // Only HTTP/1.0 may name none, and no browser speaks that.
     written.len() <= 1
         && written.into_iter().chain(named).all(|authority| {
@@ -53,7 +59,9 @@ pub fn is_cross_origin(headers: &HeaderMap) -> bool {
         return false;
     };
     let origin = origin.to_str().ok();
-    let authority = origin.and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
+    let authority = origin
+        .and_then(|origin| origin.split_once("://"))
+        .map(|(_, rest)| rest);
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     match (authority, host) {
         (Some(origin), Some(host)) => !origin.eq_ignore_ascii_case(host),
@@ -86,12 +94,29 @@ mod tests {
 
     #[test]
     fn a_foreign_name_is_not_this_host() {
-        for host in ["127.0.0.1:9730", "127.0.0.1", "localhost:1", "[::1]:9730", "[::1]", "LocalHost", "Probe.Internal:80"] {
+        for host in [
+            "127.0.0.1:9730",
+            "127.0.0.1",
+            "localhost:1",
+            "[::1]:9730",
+            "[::1]",
+            "LocalHost",
+            "Probe.Internal:80",
+        ] {
             assert!(local(host), "{host}");
         }
         for host in [
-            "evil.example", "127.0.0.1.evil.example:9730", "localhost.evil.example", "10.0.0.1:9730", "", "[::1", "::1",
-            "127.0.0.1:x", "127.0.0.1@evil.example", "evil.example:80:80", "2130706433",
+            "evil.example",
+            "127.0.0.1.evil.example:9730",
+            "localhost.evil.example",
+            "10.0.0.1:9730",
+            "",
+            "[::1",
+            "::1",
+            "127.0.0.1:x",
+            "127.0.0.1@evil.example",
+            "evil.example:80:80",
+            "2130706433",
         ] {
             assert!(!local(host), "{host}");
         }
@@ -100,10 +125,18 @@ mod tests {
     #[test]
     fn every_name_in_a_request_counts() {
         let absolute = Uri::from_static("http://evil.example/");
-        assert!(!names_this_host(&absolute, &headers(&[("host", "127.0.0.1")]), &[]));
+        assert!(!names_this_host(
+            &absolute,
+            &headers(&[("host", "127.0.0.1")]),
+            &[]
+        ));
         let two = headers(&[("host", "127.0.0.1"), ("host", "evil.example")]);
         assert!(!names_this_host(&Uri::from_static("/"), &two, &[]));
-        assert!(names_this_host(&Uri::from_static("/"), &HeaderMap::new(), &[]));
+        assert!(names_this_host(
+            &Uri::from_static("/"),
+            &HeaderMap::new(),
+            &[]
+        ));
     }
 
     #[test]

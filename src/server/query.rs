@@ -19,15 +19,19 @@ impl<S: Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let query = parts.uri.query().unwrap_or_default();
-        let pairs = url::form_urlencoded::parse(query.as_bytes()).take(MAX_PARAMS);
-        Ok(Self(pairs.into_owned().collect()))
+        let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
+        Ok(Self(pairs.take(MAX_PARAMS).collect()))
     }
 }
 
 impl Query {
     /// Refuses all names but these.
     pub fn only(self, known: &[&str]) -> Result<Self, ApiError> {
-        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        match self
+            .0
+            .iter()
+            .find(|(name, _)| !known.contains(&name.as_str()))
+        {
             None => Ok(self),
             Some((name, _)) if known.is_empty() => Err(ApiError::bad_parameter(format!(
                 "`{}` is no parameter here: there are none",
@@ -84,7 +88,9 @@ impl Query {
         match self.one(name)? {
             None | Some("false" | "0") => Ok(false),
             Some("true" | "1") => Ok(true),
-            Some(_) => Err(ApiError::bad_parameter(format!("`{name}` is true or false"))),
+            Some(_) => Err(ApiError::bad_parameter(format!(
+                "`{name}` is true or false"
+            ))),
         }
     }
 }
@@ -92,7 +98,9 @@ impl Query {
 /// What somebody sent, short enough to be sent back.
 pub fn shown(text: &str) -> String {
     const MOST: usize = 128;
-    let printable = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let printable = text
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c });
     printable.take(MOST).collect()
 }
 
@@ -130,13 +138,28 @@ mod tests {
 
     #[test]
     fn times_and_numbers_are_what_they_should_be() {
-        assert!(query("from=2026-11-24T08:00:00Z").time("from").unwrap().is_some());
-        assert!(query("from=2026-11-24T08:00:00%2B01:00").time("from").unwrap().is_some());
+        assert!(
+            query("from=2026-11-24T08:00:00Z")
+                .time("from")
+                .unwrap()
+                .is_some()
+        );
+        assert!(
+            query("from=2026-11-24T08:00:00%2B01:00")
+                .time("from")
+                .unwrap()
+                .is_some()
+        );
         assert!(query("from=yesterday").time("from").is_err());
         assert_eq!(query("").time("from").unwrap(), None);
         assert_eq!(query("limit=7").number("limit", 1, 10).unwrap(), Some(7));
         for bad in ["0", "11", "-1", "x", "", "1e1"] {
-            assert!(query(&format!("limit={bad}")).number("limit", 1, 10).is_err(), "{bad}");
+            assert!(
+                query(&format!("limit={bad}"))
+                    .number("limit", 1, 10)
+                    .is_err(),
+                "{bad}"
+            );
         }
     }
 

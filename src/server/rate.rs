@@ -55,7 +55,10 @@ impl Buckets {
 
     fn change(&self, address: IpAddr, rate: Rate, now: Instant, take: bool) -> bool {
         let address = network(address);
-        let mut buckets = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let known = buckets.get(&address).copied();
         let filled = known.map_or(rate.burst, |bucket| bucket.refilled(rate, now));
         let enough = filled >= 1.0;
@@ -130,6 +133,9 @@ mod tests {
         let one = network("2001:db8::1".parse().unwrap());
         assert_eq!(one, network("2001:db8::ffff:1".parse().unwrap()));
         assert_ne!(one, network("2001:db8:0:1::1".parse().unwrap()));
-        assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), IpAddr::from([192, 0, 2, 1]));
+        assert_eq!(
+            network("::ffff:192.0.2.1".parse().unwrap()),
+            IpAddr::from([192, 0, 2, 1])
+        );
     }
 }
