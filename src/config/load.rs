@@ -113,7 +113,7 @@ impl<'s> Loader<'s> {
         let mut reader = ProbeReader::new(self.single(&mut documents, "defaults"));
         let drafts = self.drafts(&mut documents, &mut reader);
         let mut agent = Self::agent(agent);
-        let probes = link(drafts, self.sources, self.diagnostics);
+        let probes = link(drafts, history.as_ref(), self.sources, self.diagnostics);
         let tables = self.list::<ItemTable>(&mut documents, "item");
         let mut targets = self.targets(&mut documents, &tables);
         let mut items = self.items(tables, &probes);
