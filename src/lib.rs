@@ -11,8 +11,8 @@
 //! - [`evidence`] is what a run saw: facts that may be unknown, the envelope, redaction.
 //! - [`judge`] holds rules against facts: CEL, verdicts, the fold, the score.
 //! - [`verdict`] folds a whole run into the one document that everything else reads.
-//! - [`history`] keeps what probes saw over time, embedded or shared by several agents.
 //! - [`agent`] does all of this again and again, and keeps the verdict of now.
+//! - [`history`] keeps what probes saw over time, embedded or shared by several agents.
 //! - [`server`] lets others ask the agent over HTTP.
 //! - [`checklist`] reads the document that people tick, holds its claims against results, and writes it back.
 //! - [`report`] renders a verdict. [`cli`] is the command line; it has no logic of its own.

@@ -271,7 +271,10 @@ impl Core {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Run { probes, done } => self.run_now(probes, done),
-            Command::Reload(plan) => self.take_over(plan),
+            Command::Reload(plan, done) => {
+                self.take_over(plan);
+                done.send(()).ok();
+            }
             Command::Foreign(latest) => self.take_foreign(latest),
             Command::Leased(leased) => {
                 for (id, slot, due) in leased {

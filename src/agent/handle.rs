@@ -36,7 +36,7 @@ pub(super) enum Command {
         done: oneshot::Sender<Result<Arc<Snapshot>, RunNowError>>,
     },
     /// Go on with this plan.
-    Reload(Arc<Plan>),
+    Reload(Arc<Plan>, oneshot::Sender<()>),
     /// Another agent saw these.
     Foreign(Vec<Latest>),
     /// These slots are this agent's.

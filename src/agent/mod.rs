@@ -7,6 +7,7 @@ mod evidence;
 mod handle;
 mod lag;
 mod memory;
+mod notify;
 mod publish;
 mod reload;
 mod runs;
@@ -17,6 +18,7 @@ mod takeover;
 
 pub use handle::{AgentHealth, ConfigError, Counts, Event, EventKind, Handle, RunNowError};
 pub use lag::{LAG_BOUNDS_SECONDS, LagSummary};
+pub use notify::Notify;
 pub use reload::Watch;
 pub use snapshot::{Index, ItemState, ProbeState, RuleState, Snapshot};
 pub use start::{Agent, DRAIN, Settings};

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
 use super::core::{now, today};
 use super::handle::{Command, ConfigError, Vitals, lock};
+use super::notify::Notify;
 use crate::config::{Sources, load};
 
 /// How often files are looked at. What differs twice in a row in the same way is read: whoever writes a file in
@@ -68,6 +69,7 @@ pub(super) async fn watch_files(
     watched: watch::Sender<Watch>,
     vitals: Arc<Vitals>,
     commands: mpsc::Sender<Command>,
+    notify: Notify,
 ) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else {
         tracing::error!("cannot listen for SIGHUP: files are still looked at");
@@ -85,6 +87,7 @@ pub(super) async fn watch_files(
         }
         differs = None;
         let root = watched.borrow().root.clone();
+        notify.reloading();
         tracing::info!(config = %root.display(), "reading the configuration anew");
         let read = tokio::task::spawn_blocking(move || load(&root, today(now()))).await;
         match read {
@@ -94,13 +97,12 @@ pub(super) async fn watch_files(
                 if !warnings.is_empty() {
                     tracing::warn!("{warnings}");
                 }
-                if commands
-                    .send(Command::Reload(Arc::new(loaded.plan)))
-                    .await
-                    .is_err()
-                {
+                let (done, taken) = oneshot::channel();
+                let plan = Arc::new(loaded.plan);
+                if commands.send(Command::Reload(plan, done)).await.is_err() {
                     return;
                 }
+                taken.await.ok();
             }
             Ok(Err(failed)) => {
                 let text = failed.diagnostics.render(&failed.sources, false);
@@ -114,6 +116,7 @@ pub(super) async fn watch_files(
             }
             Err(error) => refuse(&vitals, format!("reading it ended by a defect: {error}")),
         }
+        notify.ready();
         known = watched.borrow().print();
         if known != found && !told {
             // It changed while it was read: once more.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::{Core, Surroundings, now};
 use super::handle::{Command, Handle, Vitals};
 use super::lag::Lag;
+use super::notify::{self, Notify};
 use super::reload::{self, Watch};
 use super::snapshot::Snapshot;
 use super::supervise::Tasks;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub host: String,
     /// The files whose change is a reload; none: none is.
     pub watch: Option<Watch>,
+    /// Whoever manages this process.
+    pub notify: Notify,
 }
 
 impl Agent {
@@ -57,6 +60,7 @@ impl Agent {
             history,
             host,
             watch: files,
+            notify,
         } = settings;
         let started_at = now();
         let tasks = Tasks::default();
@@ -93,9 +97,21 @@ impl Agent {
         let mut others = Vec::new();
         if let Some(files) = files {
             let (vitals, commands) = (Arc::clone(&vitals), commands.clone());
-            let watched = watch::Sender::new(files);
+            let (watched, notify) = (watch::Sender::new(files), notify.clone());
             others.push(tasks.spawn("reload", move || {
-                reload::watch_files(watched.clone(), Arc::clone(&vitals), commands.clone())
+                let commands = commands.clone();
+                reload::watch_files(
+                    watched.clone(),
+                    Arc::clone(&vitals),
+                    commands,
+                    notify.clone(),
+                )
+            }));
+        }
+        if notify.has_watchdog() {
+            let vitals = Arc::clone(&vitals);
+            others.push(tasks.spawn("watchdog", move || {
+                notify::feed(notify.clone(), Arc::clone(&vitals))
             }));
         }
         if history.is_shared() {

@@ -62,7 +62,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     })
 }
 
-type Observed = (Run, Option<Interrupt>);
+pub(super) type Observed = (Run, Option<Interrupt>);
 
 /// Runs the engine on a worker, not on this thread: waking it for each probe that ends would cost a
 /// system call.
@@ -80,7 +80,7 @@ fn start(
 }
 
 /// Whoever reads a report may never do so: a signal must still end the process.
-async fn end_on_signal(map: ExitMap) {
+pub(super) async fn end_on_signal(map: ExitMap) {
     if let Ok(interrupted) = interrupted(None) {
         interrupted.await;
         map.end_now(Exit::Unknown);
@@ -88,7 +88,7 @@ async fn end_on_signal(map: ExitMap) {
 }
 
 /// A probe that watches for a while must be able to do so within the run.
-fn check_deadline(
+pub(super) fn check_deadline(
     plan: &Plan,
     selected: &[bool],
     deadline: Option<DurationText>,
@@ -129,7 +129,7 @@ pub(super) fn check_gate(plan: &Plan, wanted: Option<&str>) -> anyhow::Result<()
     clippy::disallowed_methods,
     reason = "a run is stamped with the wall clock"
 )]
-async fn observe_all(
+pub(super) async fn observe_all(
     plan: Arc<Plan>,
     selected: Vec<bool>,
     gate: Option<String>,
@@ -178,7 +178,9 @@ async fn observe_all(
 }
 
 /// Ends with the deadline of the run, or with the first SIGINT or SIGTERM.
-fn interrupted(deadline: Option<Instant>) -> std::io::Result<impl Future<Output = Interrupt>> {
+pub(super) fn interrupted(
+    deadline: Option<Instant>,
+) -> std::io::Result<impl Future<Output = Interrupt>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {

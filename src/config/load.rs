@@ -140,7 +140,7 @@ impl<'s> Loader<'s> {
         let mut reader = ProbeReader::new(defaults);
         let drafts = self.drafts(&mut documents, &mut reader);
         let modules = self.modules(&mut documents, &mut reader);
-        let probes = link(drafts, self.sources, self.diagnostics);
+        let probes = link(drafts, history.as_ref(), self.sources, self.diagnostics);
         let mut agent = self.agent(agent, &probes);
         let tables = self.list::<ItemTable>(&mut documents, "item");
         let mut targets = self.targets(&mut documents, &tables);

@@ -30,6 +30,8 @@ pub(super) struct Draft {
     pub(super) id: String,
     pub(super) id_place: Place,
     pub(super) depends_on: Vec<(String, Place)>,
+    /// Where it says whose history it reads.
+    pub(super) history_of: Option<Place>,
     /// None: it has errors, which were reported; its name can still be referred to.
     pub(super) probe: Option<PlannedProbe>,
 }
@@ -101,7 +103,12 @@ impl ProbeReader {
             .map(|probe| probe.enabled())
             .unwrap_or_default();
         let rules = state.rules.assemble(&enabled, rules.as_mut(), shaper);
-        let names = names?;
+        let mut names = names?;
+        let history_of = probe.as_ref().and_then(|probe| probe.history_of());
+        names.history_of = history_of.map(|of| Place {
+            file: shaper.file,
+            span: find(table, of.param).unwrap_or(span),
+        });
         let probe = match (common, probe) {
             (Some(common), Some(probe)) if good => {
                 let planned = self.planned(common, kind, probe, rules, &names.id_place, shaper);
@@ -297,6 +304,7 @@ struct Names {
     id: String,
     id_place: Place,
     depends_on: Vec<(String, Place)>,
+    history_of: Option<Place>,
 }
 
 impl Names {
@@ -305,6 +313,7 @@ impl Names {
             id: self.id,
             id_place: self.id_place,
             depends_on: self.depends_on,
+            history_of: self.history_of,
             probe,
         }
     }
@@ -329,6 +338,7 @@ fn read_names(table: &DeTable<'_>, shaper: &Shaper<'_>) -> Option<Names> {
         id: id.get_ref().as_str()?.to_owned(),
         id_place: place(id),
         depends_on,
+        history_of: None,
     })
 }
 

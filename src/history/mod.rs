@@ -6,10 +6,15 @@
 //! and probing goes on.
 
 mod error;
+mod pack;
+mod page;
+mod postgres;
 mod queue;
 mod run;
 mod settings;
 mod slots;
+mod sqlite;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,12 +22,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 pub use error::HistoryError;
 pub use run::{Latest, RunPage, RunQuery, RunRecord};
 pub use settings::{HistorySettings, Server, StoreSettings};
 pub use slots::Slot;
+
+use crate::evidence::Envelope;
 
 /// What is done with a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +81,22 @@ struct Inner {
     queue: Arc<queue::Queue>,
     agent: Arc<str>,
     settings: HistorySettings,
+    store: Store,
 }
+
+enum Store {
+    Embedded(Arc<sqlite::Embedded>),
+    Shared(postgres::Shared),
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// Who asks for what was just recorded waits this long for it to be written.
+const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 
 impl History {
     /// Opens a store. `agent` is the name under which this process leases probes and records runs.
@@ -85,12 +108,31 @@ impl History {
         agent: &str,
         access: Access,
     ) -> Result<Self, HistoryError> {
-        let _ = access;
+        let agent: Arc<str> = agent.into();
+        let queue = Arc::new(queue::Queue::new(settings.store.name()));
+        if access == Access::Write {
+            survive_file_limits();
+        }
+        let store = match &settings.store {
+            StoreSettings::Postgres(server) => {
+                let target = &server.0;
+                let shared =
+                    postgres::Shared::open(target, settings, &agent, access, &queue).await?;
+                Store::Shared(shared)
+            }
+            StoreSettings::Memory | StoreSettings::Sqlite(_) => {
+                let (settings, queue) = (settings.clone(), Arc::clone(&queue));
+                let opened =
+                    blocking(move || sqlite::Embedded::open(&settings, access, &queue, now()));
+                Store::Embedded(Arc::new(opened.await?))
+            }
+        };
         Ok(Self {
             inner: Arc::new(Inner {
-                queue: Arc::default(),
-                agent: agent.into(),
+                queue,
+                agent,
                 settings: settings.clone(),
+                store,
             }),
         })
     }
@@ -115,7 +157,11 @@ impl History {
     /// # Errors
     /// When the store cannot be read.
     pub async fn kept(&self) -> Result<BTreeMap<String, Value>, HistoryError> {
-        Ok(BTreeMap::new())
+        self.settle().await;
+        match &self.inner.store {
+            Store::Embedded(store) => ask(store, sqlite::kept).await,
+            Store::Shared(store) => postgres::kept(&*store.session().await?).await,
+        }
     }
 
     /// What was last seen of each probe, as far as it is newer than `after_version`; 0 for all. In a
@@ -124,8 +170,12 @@ impl History {
     /// # Errors
     /// When the store cannot be read.
     pub async fn latest(&self, after_version: i64) -> Result<Vec<Latest>, HistoryError> {
-        let _ = after_version;
-        Ok(Vec::new())
+        match &self.inner.store {
+            Store::Embedded(store) => {
+                ask(store, move |conn| sqlite::latest(conn, after_version)).await
+            }
+            Store::Shared(store) => postgres::latest(&*store.session().await?, after_version).await,
+        }
     }
 
     /// The runs of a probe, newest first.
@@ -133,8 +183,31 @@ impl History {
     /// # Errors
     /// When the store cannot be read, or the cursor is none of ours.
     pub async fn runs(&self, query: &RunQuery) -> Result<RunPage, HistoryError> {
-        let _ = query;
-        Ok(RunPage::default())
+        self.settle().await;
+        let kept = self.inner.settings.runs_retention;
+        let oldest = now().checked_sub(kept).unwrap_or(Timestamp::MIN);
+        match &self.inner.store {
+            Store::Embedded(store) => {
+                let query = query.clone();
+                ask(store, move |conn| sqlite::runs(conn, &query, oldest)).await
+            }
+            Store::Shared(store) => postgres::runs(&*store.session().await?, query, oldest).await,
+        }
+    }
+
+    /// What was seen of a probe when its result changed, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn changes(&self, probe: &str, limit: usize) -> Result<Vec<Envelope>, HistoryError> {
+        self.settle().await;
+        match &self.inner.store {
+            Store::Embedded(store) => {
+                let probe = probe.to_owned();
+                ask(store, move |conn| sqlite::changes(conn, &probe, limit)).await
+            }
+            Store::Shared(store) => postgres::changes(&*store.session().await?, probe, limit).await,
+        }
     }
 
     /// The slots of a probe from `from` up to, without, `to`; both on the grid of `slot`, which begins
@@ -149,8 +222,18 @@ impl History {
         to: Timestamp,
         slot: Duration,
     ) -> Result<Vec<Slot>, HistoryError> {
-        let _ = (probe, from, to, slot);
-        Ok(Vec::new())
+        match &self.inner.store {
+            Store::Embedded(store) => {
+                let probe = probe.to_owned();
+                ask(store, move |conn| {
+                    sqlite::slots(conn, &probe, from, to, slot)
+                })
+                .await
+            }
+            Store::Shared(store) => {
+                postgres::slots(&*store.session().await?, probe, from, to, slot).await
+            }
+        }
     }
 
     /// How the store is doing.
@@ -160,8 +243,14 @@ impl History {
 
     /// Waits until what was recorded is written, at most until `deadline`. Whether it is.
     pub async fn flush(&self, deadline: Instant) -> bool {
-        let _ = deadline;
-        true
+        self.inner.queue.until_written(deadline).await
+    }
+
+    /// Has what was recorded written, unless that is known not to work.
+    async fn settle(&self) {
+        if !self.inner.queue.has_error() {
+            self.flush(Instant::now() + SETTLE_WITHIN).await;
+        }
     }
 
     /// Whether several agents share this store, so that probes are to be leased.
@@ -176,7 +265,10 @@ impl History {
     /// # Errors
     /// When the store cannot be asked.
     pub async fn lease(&self, due: &[(&str, Timestamp)]) -> Result<Vec<bool>, HistoryError> {
-        Ok(vec![true; due.len()])
+        match &self.inner.store {
+            Store::Embedded(_) => Ok(vec![true; due.len()]),
+            Store::Shared(store) => store.lease(due).await,
+        }
     }
 
     /// The name of this agent in the store.
@@ -188,4 +280,36 @@ impl History {
     pub fn settings(&self) -> &HistorySettings {
         &self.inner.settings
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is too old to be shown is so by the wall clock"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+async fn ask<T: Send + 'static>(
+    store: &Arc<sqlite::Embedded>,
+    question: impl Fn(&mut rusqlite::Connection) -> Result<T, HistoryError> + Send + 'static,
+) -> Result<T, HistoryError> {
+    let store = Arc::clone(store);
+    blocking(move || store.ask(question)).await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, HistoryError> + Send + 'static,
+) -> Result<T, HistoryError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(HistoryError::Unavailable(error.to_string())))
+}
+
+/// A limit on the size of files ends a process that does not listen to the signal for it; one that does
+/// gets an error, as from a full disk.
+fn survive_file_limits() {
+    const SIGXFSZ: i32 = 25;
+    // The handler stays when the stream is dropped.
+    drop(signal(SignalKind::from_raw(SIGXFSZ)));
 }

@@ -136,7 +136,7 @@ impl Queue {
     }
 
     /// A batch was not written: it waits again, in front.
-    pub(super) fn put_back(&self, batch: Batch, problem: String, now: Timestamp) {
+    pub(super) fn put_back(&self, batch: Batch, problem: &str, now: Timestamp) {
         let mut state = self.lock();
         state.writing = 0;
         for run in batch.runs.into_iter().rev() {
@@ -159,9 +159,26 @@ impl Queue {
         }
         let since = state.status.error.as_ref().map_or(now, |error| error.since);
         state.status.error = Some(Problem {
-            text: problem,
+            text: problem.to_owned(),
             since,
         });
+    }
+
+    /// The store cannot be kept in order, though nothing waits.
+    pub(super) fn fail(&self, problem: &str, now: Timestamp) {
+        let mut state = self.lock();
+        let since = state.status.error.as_ref().map_or(now, |error| error.since);
+        state.status.error = Some(Problem {
+            text: problem.to_owned(),
+            since,
+        });
+    }
+
+    /// Whether so much waits that the writer has to leave what else it does.
+    pub(super) fn is_long_waiting(&self) -> bool {
+        const MANY: usize = 500;
+        let state = self.lock();
+        state.runs.len() >= MANY || state.hurry || state.closing
     }
 
     /// Says what is not a failure to write, such as the size of the store.

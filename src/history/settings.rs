@@ -33,6 +33,17 @@ pub enum StoreSettings {
     Postgres(Server),
 }
 
+impl StoreSettings {
+    /// `memory`, `sqlite` or `postgres`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+}
+
 /// Where runs are kept, and for how long.
 #[derive(Clone)]
 pub struct HistorySettings {

@@ -72,6 +72,20 @@ impl Grid {
         }
     }
 
+    /// From its begin to its end, in microseconds.
+    pub(super) fn span_us(&self) -> (i64, i64) {
+        let count = i64::try_from(self.slots.len()).unwrap_or(i64::MAX);
+        let end = self
+            .begin_us
+            .saturating_add(count.saturating_mul(self.slot_us));
+        (self.begin_us, end)
+    }
+
+    /// Whether its slots are made of whole minutes.
+    pub(super) const fn is_of_minutes(&self) -> bool {
+        self.slot_us % MINUTE_US == 0
+    }
+
     pub(super) fn into_slots(self) -> Vec<Slot> {
         self.slots
     }
@@ -116,6 +130,18 @@ impl PackedDay {
             let slot = Slot::from_code(*byte >> shift).max(seen);
             *byte = *byte & !(3 << shift) | slot.code() << shift;
         }
+    }
+
+    /// Adds what was seen of the same day elsewhere.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for minute in 0..MINUTES {
+            self.add(minute, other.slot(minute));
+        }
+    }
+
+    fn slot(&self, minute: usize) -> Slot {
+        let byte = self.0.get(minute / 4).copied().unwrap_or(0);
+        Slot::from_code(byte >> (minute % 4 * 2))
     }
 
     /// Adds the minutes of the day that begins at `day_us` to a row whose slots are whole minutes.

@@ -115,6 +115,17 @@ impl From<BadParam> for ParamError {
     }
 }
 
+/// A probe that reads the history of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryOf<'p> {
+    /// The parameter that names the other.
+    pub param: &'static str,
+    /// The id of the other.
+    pub probe: &'p str,
+    /// How far back it looks.
+    pub window: Duration,
+}
+
 /// A kind of probe: it knows one kind of system, gathers facts, and never judges them.
 ///
 /// `observe` must finish by [`Context::deadline`]: every await on the network has a deadline and
@@ -171,6 +182,11 @@ pub trait ProbeKind: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The probe whose history it reads, where it reads one.
+    fn history_of(&self) -> Option<HistoryOf<'_>> {
+        None
+    }
+
     /// One attempt.
     fn observe(&self, ctx: &Context) -> impl Future<Output = Result<Self::Facts, Failure>> + Send;
 }
@@ -190,6 +206,8 @@ pub trait Probe: Send + Sync {
     fn extra_time(&self) -> Duration;
     /// How many earlier runs it compares with.
     fn earlier_runs(&self) -> usize;
+    /// The probe whose history it reads.
+    fn history_of(&self) -> Option<HistoryOf<'_>>;
     /// For each built-in rule in order: whether it is part of this probe.
     fn enabled(&self) -> Vec<bool>;
     /// One attempt; the facts as JSON.
@@ -218,6 +236,10 @@ impl<K: ProbeKind> Probe for K {
 
     fn earlier_runs(&self) -> usize {
         ProbeKind::earlier_runs(self)
+    }
+
+    fn history_of(&self) -> Option<HistoryOf<'_>> {
+        ProbeKind::history_of(self)
     }
 
     fn enabled(&self) -> Vec<bool> {

@@ -7,6 +7,7 @@ mod alertmanager;
 mod dns;
 mod elasticsearch;
 mod grafana;
+mod history;
 mod http;
 mod kafka;
 mod loki;
@@ -22,8 +23,8 @@ pub use context::{Context, Earlier};
 pub use template::{Sample, TargetParams, Template};
 
 pub use kind::{
-    BoxFuture, BuildError, Built, BuiltinRule, Condition, Effect, InitHint, KindEntry, KindInfo,
-    ParamError, Probe, ProbeKind, RuleSpec, Severity,
+    BoxFuture, BuildError, Built, BuiltinRule, Condition, Effect, HistoryOf, InitHint, KindEntry,
+    KindInfo, ParamError, Probe, ProbeKind, RuleSpec, Severity,
 };
 
 /// Every kind, in the order in which `probe kinds` prints them. Adding one is one line.
@@ -32,6 +33,7 @@ pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<dns::Dns>(),
     KindEntry::of::<elasticsearch::Elasticsearch>(),
     KindEntry::of::<grafana::Grafana>(),
+    KindEntry::of::<history::History>(),
     KindEntry::of::<http::Http>(),
     KindEntry::of::<kafka::Kafka>(),
     KindEntry::of::<loki::Loki>(),
