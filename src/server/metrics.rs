@@ -279,11 +279,6 @@ impl AgentMetrics {
         )?;
         for (name, help, count) in [
             (
-                "probe_agent_runs",
-                "Runs of probes that have ended.",
-                counts.runs,
-            ),
-            (
                 "probe_agent_missed_slots",
                 "Slots in which a probe did not run because its last run had not ended.",
                 counts.missed_slots,
@@ -296,6 +291,19 @@ impl AgentMetrics {
         ] {
             counters(out, name, help, [(Vec::new(), count)])?;
         }
+        let outcomes = &counts.outcomes;
+        counters(
+            out,
+            "probe_agent_runs",
+            "Runs of probes that have ended, by whether they could look.",
+            [
+                ("observed", outcomes.observed),
+                ("target_error", outcomes.target_error),
+                ("denied", outcomes.denied),
+                ("probe_error", outcomes.probe_error),
+            ]
+            .map(|(outcome, count)| (vec![("outcome", outcome.to_owned())], count)),
+        )?;
         let bounds = LAG_BOUNDS_SECONDS.iter().copied().chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(lag.buckets.iter().copied()).collect();
         out.encode_descriptor(
