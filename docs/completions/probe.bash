@@ -138,7 +138,7 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table markdown" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -624,7 +624,7 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table markdown" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf" -- "${cur}"))
                     return 0
                     ;;
                 --output)

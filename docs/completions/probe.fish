@@ -32,8 +32,18 @@ complete -c probe -n "__fish_probe_needs_command" -l exit-map -d 'Use the exit c
 nagios\t'0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)'"
 complete -c probe -n "__fish_probe_needs_command" -l format -d 'The form on stdout; without it: a table on a terminal, JSON otherwise' -r -f -a "json\t'`probe.verdict/v1`'
 table\t'For people'
-markdown\t'The checklist, written anew'"
-complete -c probe -n "__fish_probe_needs_command" -l output -d 'Also write the verdict to a file. Repeatable' -r
+markdown\t'The checklist, written anew'
+jsonl\t'One line of JSON an item'
+junit\t'`JUnit` XML, for Jenkins, GitLab and other CI'
+sarif\t'SARIF 2.1.0, for code scanning'
+tap\t'Test Anything Protocol, version 14'
+nagios\t'The line of a monitoring plugin; on stdout with its exit codes'
+prometheus\t'Prometheus text, for the textfile collector'
+summary\t'Markdown for a pull request or a job summary'
+github\t'Annotations of GitHub Actions'
+cdevents\t'Test events of `CDEvents`, one line of JSON each'
+ohdf\t'OASIS Heimdall data format'"
+complete -c probe -n "__fish_probe_needs_command" -l output -d 'Also write the verdict to a file, whole or not at all; `-` is stdout, in place of `--format`. Repeatable' -r
 complete -c probe -n "__fish_probe_needs_command" -l checklist -d 'The checklist in Markdown: its claims are held against the results, its rows become items' -r -F
 complete -c probe -n "__fish_probe_needs_command" -l lang -d 'The language of titles, statuses and reports; without it: English in tables, a document\'s own in Markdown' -r -f -a "zh\t'Chinese'
 en\t'English'"
@@ -75,8 +85,18 @@ complete -c probe -n "__fish_probe_using_subcommand replay" -l exit-map -d 'Use 
 nagios\t'0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)'"
 complete -c probe -n "__fish_probe_using_subcommand replay" -l format -d 'The form on stdout; without it: a table on a terminal, JSON otherwise' -r -f -a "json\t'`probe.verdict/v1`'
 table\t'For people'
-markdown\t'The checklist, written anew'"
-complete -c probe -n "__fish_probe_using_subcommand replay" -l output -d 'Also write the verdict to a file. Repeatable' -r
+markdown\t'The checklist, written anew'
+jsonl\t'One line of JSON an item'
+junit\t'`JUnit` XML, for Jenkins, GitLab and other CI'
+sarif\t'SARIF 2.1.0, for code scanning'
+tap\t'Test Anything Protocol, version 14'
+nagios\t'The line of a monitoring plugin; on stdout with its exit codes'
+prometheus\t'Prometheus text, for the textfile collector'
+summary\t'Markdown for a pull request or a job summary'
+github\t'Annotations of GitHub Actions'
+cdevents\t'Test events of `CDEvents`, one line of JSON each'
+ohdf\t'OASIS Heimdall data format'"
+complete -c probe -n "__fish_probe_using_subcommand replay" -l output -d 'Also write the verdict to a file, whole or not at all; `-` is stdout, in place of `--format`. Repeatable' -r
 complete -c probe -n "__fish_probe_using_subcommand replay" -l checklist -d 'The checklist in Markdown: its claims are held against the results, its rows become items' -r -F
 complete -c probe -n "__fish_probe_using_subcommand replay" -l lang -d 'The language of titles, statuses and reports; without it: English in tables, a document\'s own in Markdown' -r -f -a "zh\t'Chinese'
 en\t'English'"

@@ -24,8 +24,18 @@ _probe() {
 nagios\:"0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)"))' \
 '--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"\`probe.verdict/v1\`"
 table\:"For people"
-markdown\:"The checklist, written anew"))' \
-'*--output=[Also write the verdict to a file. Repeatable]:FORMAT=FILE:_default' \
+markdown\:"The checklist, written anew"
+jsonl\:"One line of JSON an item"
+junit\:"\`JUnit\` XML, for Jenkins, GitLab and other CI"
+sarif\:"SARIF 2.1.0, for code scanning"
+tap\:"Test Anything Protocol, version 14"
+nagios\:"The line of a monitoring plugin; on stdout with its exit codes"
+prometheus\:"Prometheus text, for the textfile collector"
+summary\:"Markdown for a pull request or a job summary"
+github\:"Annotations of GitHub Actions"
+cdevents\:"Test events of \`CDEvents\`, one line of JSON each"
+ohdf\:"OASIS Heimdall data format"))' \
+'*--output=[Also write the verdict to a file, whole or not at all; \`-\` is stdout, in place of \`--format\`. Repeatable]:FORMAT=FILE:_default' \
 '--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
 '--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
 en\:"English"))' \
@@ -109,8 +119,18 @@ _arguments "${_arguments_options[@]}" : \
 nagios\:"0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)"))' \
 '--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"\`probe.verdict/v1\`"
 table\:"For people"
-markdown\:"The checklist, written anew"))' \
-'*--output=[Also write the verdict to a file. Repeatable]:FORMAT=FILE:_default' \
+markdown\:"The checklist, written anew"
+jsonl\:"One line of JSON an item"
+junit\:"\`JUnit\` XML, for Jenkins, GitLab and other CI"
+sarif\:"SARIF 2.1.0, for code scanning"
+tap\:"Test Anything Protocol, version 14"
+nagios\:"The line of a monitoring plugin; on stdout with its exit codes"
+prometheus\:"Prometheus text, for the textfile collector"
+summary\:"Markdown for a pull request or a job summary"
+github\:"Annotations of GitHub Actions"
+cdevents\:"Test events of \`CDEvents\`, one line of JSON each"
+ohdf\:"OASIS Heimdall data format"))' \
+'*--output=[Also write the verdict to a file, whole or not at all; \`-\` is stdout, in place of \`--format\`. Repeatable]:FORMAT=FILE:_default' \
 '--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
 '--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
 en\:"English"))' \

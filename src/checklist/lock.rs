@@ -51,7 +51,7 @@ pub(super) struct LockedClaim {
 }
 
 /// Where the lock of a document is.
-pub(super) fn path_of(document: &Path) -> PathBuf {
+pub(crate) fn path_of(document: &Path) -> PathBuf {
     let mut name = document.as_os_str().to_owned();
     name.push(".lock");
     PathBuf::from(name)

@@ -32,6 +32,7 @@ pub use claims::{Claim, ClaimStatus};
 pub use contradict::contradictions;
 pub use language::Language;
 pub use listing::{Listing, listing_table};
+pub(crate) use lock::path_of as lock_path;
 pub use regenerate::{Regenerated, Volatile};
 pub use thresholds::{Comparison, Threshold};
 

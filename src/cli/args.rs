@@ -81,7 +81,7 @@ pub(super) struct ReportArgs {
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
 
-    /// Also write the verdict to a file. Repeatable.
+    /// Also write the verdict to a file, whole or not at all; `-` is stdout, in place of `--format`. Repeatable.
     #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_output)]
     pub(super) output: Vec<(Format, PathBuf)>,
 

@@ -18,20 +18,23 @@ use crate::verdict::Verdict;
 
 /// Delivers every report and returns the run's exit.
 pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &ReportArgs) -> Exit {
-    let map = run.exit_map.unwrap_or_default();
+    terminal::outlive_size_limits();
+    let map = report.exit_map(run);
     let mut exit = map.gate(verdict.gate.result, FailOnWarn(run.fail_on_warn));
+    let here = std::env::current_dir().ok();
     let plain = Style {
         colour: false,
         width: None,
         language: report.lang.unwrap_or(Language::En),
+        root: here.as_deref(),
     };
-    for (format, path) in &report.output {
+    for (format, path) in report.files() {
         let written = match (&plan.checklist, format) {
             (Some(_), Format::Markdown) if report.check => Ok(()),
             (Some(checklist), Format::Markdown) => {
                 write_checklist(checklist, verdict, path, report.lang)
             }
-            _ => write_file(path, |out| write(verdict, None, *format, plain, out)),
+            _ => write_file(path, |out| write(verdict, None, format, plain, out)),
         };
         if let Err(error) = written {
             terminal::error(&format!("cannot write {}: {error}", path.display()));
@@ -39,7 +42,7 @@ pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &Re
         }
     }
     let on_terminal = terminal::stdout_is_terminal();
-    let format = report.format.unwrap_or(if on_terminal {
+    let format = report.on_stdout().unwrap_or(if on_terminal {
         Format::Table
     } else {
         Format::Json
@@ -47,7 +50,7 @@ pub(super) fn deliver(plan: &Plan, verdict: &Verdict, run: &RunArgs, report: &Re
     let style = Style {
         colour: terminal::colour(&io::stdout()),
         width: on_terminal.then(terminal_width).flatten(),
-        language: plain.language,
+        ..plain
     };
     let document = plan
         .checklist
@@ -118,11 +121,9 @@ pub(super) fn write_text(path: &Path, text: &str) -> io::Result<()> {
 
 /// Whether the checklist, and every file that it is to be written to, says what this run found.
 fn is_current(checklist: &Checklist, verdict: &Verdict, report: &ReportArgs) -> bool {
-    let markdown = report
-        .output
-        .iter()
-        .filter(|(format, _)| *format == Format::Markdown);
-    let mut paths: Vec<&Path> = markdown.map(|(_, path)| path.as_path()).collect();
+    let files = report.files();
+    let markdown = files.filter(|(format, _)| *format == Format::Markdown);
+    let mut paths: Vec<&Path> = markdown.map(|(_, path)| path).collect();
     if paths.is_empty() {
         paths.push(checklist.path());
     }
@@ -194,12 +195,10 @@ fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     }
     // Through a symbolic link, not in its place.
     let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let name = path
-        .file_name()
+    path.file_name()
         .ok_or_else(|| io::Error::other("not a path of a file"))?;
-    let mut temporary = name.to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(temporary);
+    // Not made from the name, which may be as long as a name can be.
+    let temporary = path.with_file_name(format!(".probe-{}.tmp", std::process::id()));
     // Who may read a file is not for a report to change.
     let mode = std::fs::metadata(path).map(|meta| meta.permissions());
     let renamed = File::create(&temporary)

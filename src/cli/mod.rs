@@ -9,6 +9,7 @@ mod exit;
 mod explain;
 mod init;
 mod once;
+mod outputs;
 mod replay;
 mod terminal;
 mod wait;
@@ -32,10 +33,11 @@ pub fn main() -> ExitCode {
     let is_daemon = cli.command.is_none() && !cli.once;
     terminal::init_logs(cli.verbose.max(u8::from(is_daemon)));
     let map = match &cli.command {
-        Some(Command::Replay { run, .. } | Command::Wait { run, .. }) => run.exit_map,
-        _ => cli.run.exit_map,
+        Some(Command::Replay { run, report, .. } | Command::Wait { run, report, .. }) => {
+            report.exit_map(run)
+        }
+        _ => cli.report.exit_map(&cli.run),
     };
-    let map = map.unwrap_or_default();
     match dispatch(cli) {
         Ok(exit) => map.code(exit),
         Err(error) => {
@@ -62,10 +64,14 @@ fn wanted_map() -> ExitMap {
     let words: Vec<String> = std::env::args_os()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let nagios = words
-        .windows(2)
-        .any(|pair| pair == ["--exit-map", "nagios"])
-        || words.iter().any(|word| word == "--exit-map=nagios");
+    let given = |flag: &str, value: &str| {
+        words
+            .windows(2)
+            .any(|pair| pair[0] == flag && pair[1] == value)
+            || words.contains(&format!("{flag}={value}"))
+    };
+    let line = given("--format", "nagios") || given("--output", "nagios=-");
+    let nagios = given("--exit-map", "nagios") || (line && !given("--exit-map", "probe"));
     if nagios {
         ExitMap::Nagios
     } else {

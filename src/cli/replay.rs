@@ -32,6 +32,7 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     crate::net::install_crypto_provider();
     report.check_markdown()?;
+    report.check_outputs(config)?;
     let stored = read(evidence)?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::exit::Exit;
@@ -18,6 +19,20 @@ pub(super) fn quiet_panics() {
             .map_or_else(String::new, |at| format!("{}:{}", at.file(), at.line()));
         tracing::error!(place, "a defect in probe, please report it");
     }));
+}
+
+/// A file that may not grow any further is an error of the write that names it, not the end of the
+/// process: the signal, once listened to, kills no more.
+pub(super) fn outlive_size_limits() {
+    let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    if let Ok(runtime) = runtime {
+        let _entered = runtime.enter();
+        // Without it a full quota kills, as it kills others.
+        signal(too_large).ok();
+    }
 }
 
 /// Logs go to stderr; `PROBE_LOG` overrides the level.

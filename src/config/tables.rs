@@ -289,7 +289,7 @@ pub(super) struct ServerTable {
     /// loopback: a foreign one is a page in a browser that was led here.
     #[serde(default)]
     pub(super) hosts: Vec<String>,
-    /// The most connections at a time. Without it: 1024.
+    /// The most connections at a time. Without it: 512.
     #[schemars(range(min = 1, max = 65536))]
     pub(super) max_connections: Option<usize>,
     /// The most requests that are answered at a time. Without it: 256.

@@ -10,5 +10,6 @@ mod status;
 
 pub use past::{BadSoft, FLAPPING_FROM, FLAPPING_RUNS, FLAPPING_UNTIL, Past, Soft};
 pub use rule::{Rule, RuleState, RuleVerdict, is_met, judge};
+pub(crate) use score::percent;
 pub use score::{Basis, CategoryScore, Score, ScoreItem, Shares};
 pub use status::Status;

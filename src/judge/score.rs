@@ -253,7 +253,7 @@ impl Tally {
 
 /// Whole per cent, rounded down: 99.9% is not 100%. The small addition takes back what binary
 /// fractions lose (0.29 × 100 is 28.999…).
-fn percent(share: f64) -> f64 {
+pub(crate) fn percent(share: f64) -> f64 {
     (share * 100.0 + 1e-9).floor()
 }
 

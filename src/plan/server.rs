@@ -71,7 +71,7 @@ impl Default for ServerSettings {
             tls: None,
             public: PUBLIC.map(str::to_owned).to_vec(),
             hosts: Vec::new(),
-            max_connections: 1_024,
+            max_connections: 512,
             max_requests: 256,
             requests_per_second: 2_000,
             max_probes: 64,

@@ -7,27 +7,25 @@ use comfy_table::{ContentArrangement, Table};
 use owo_colors::{AnsiColors, OwoColorize};
 
 use super::Style;
+use super::text::{counts, counts_text, one_line, reason, run_seconds, some_of, worst_first};
 use crate::checklist::Language;
 use crate::judge::Status;
 use crate::plan::RiskLevel;
-use crate::verdict::{Basis, GateReport, ItemReport, RiskReport, Verdict};
+use crate::verdict::{GateReport, ItemReport, RiskReport, Verdict};
 
-pub(super) fn render(verdict: &Verdict, style: Style) -> String {
+pub(super) fn render(verdict: &Verdict, style: Style<'_>) -> String {
     let mut out = String::new();
-    let mut items: Vec<&ItemReport> = verdict.items.iter().collect();
-    // Stable: within a result the order of the configuration.
-    items.sort_by_key(|item| rank(item.result));
     let mut table = Table::new();
     table
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(style.width.unwrap_or(200).max(60));
-    for item in items {
+    for item in worst_first(verdict) {
         table.add_row(vec![
             word(item.result, style.language),
-            item.id.clone(),
+            one_line(&item.id),
             title(item, style.language),
-            reason(item),
+            explained(item),
         ]);
     }
     for line in table.to_string().lines() {
@@ -62,25 +60,15 @@ fn findings(verdict: &Verdict, out: &mut String) {
             (Some(file), Some(line)) => format!("{file}:{line}: "),
             _ => String::new(),
         };
-        let text = printable(&format!("{place}{}", finding.text));
-        let _ = writeln!(out, "finding {} {text}", finding.code);
+        let text = one_line(&format!("{} {place}{}", finding.code, finding.text));
+        let _ = writeln!(out, "finding {text}");
     }
     if !verdict.findings.is_empty() {
         out.push('\n');
     }
 }
 
-fn rank(status: Status) -> u8 {
-    match status {
-        Status::Fail => 0,
-        Status::Unknown => 1,
-        Status::Warn => 2,
-        Status::Pass => 3,
-        Status::Na => 4,
-    }
-}
-
-fn mark(status: Status, style: Style) -> String {
+fn mark(status: Status, style: Style<'_>) -> String {
     let text = word(status, style.language);
     if !style.colour {
         return text;
@@ -98,72 +86,31 @@ fn mark(status: Status, style: Style) -> String {
 fn title(item: &ItemReport, language: Language) -> String {
     let title = language.title(&item.title, &item.titles);
     match &item.owner {
-        Some(owner) => printable(&format!("{title} ({owner})")),
-        None => printable(title),
+        Some(owner) => one_line(&format!("{title} ({owner})")),
+        None => one_line(title),
     }
 }
 
-fn reason(item: &ItemReport) -> String {
-    let mut text = item.reason.clone();
-    if item.basis == Basis::Waived
-        && let Some(waiver) = &item.waiver
-    {
-        let _ = write!(
-            text,
-            "; waived until {} by {}: {}",
-            waiver.expires, waiver.owner, waiver.reason
-        );
+/// Why an item has its result, and what to do about it.
+fn explained(item: &ItemReport) -> String {
+    let mut text = reason(item);
+    let step = item.remediation.as_ref();
+    if let Some(step) = step.filter(|_| item.result != Status::Pass) {
+        let _ = write!(text, " → {}", one_line(step));
     }
-    if item.flaky {
-        text.push_str(" [flaky: passed only after a failed try]");
-    }
-    if let Some(remediation) = item
-        .remediation
-        .as_ref()
-        .filter(|_| item.result != Status::Pass)
-    {
-        let _ = write!(text, " → {remediation}");
-    }
-    printable(text.trim_start_matches("; "))
+    text
 }
 
-/// Text from a target may hold anything; a terminal must not obey it.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            // Directions of writing: text could be made to look like another.
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                '\u{fffd}'
-            }
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect()
-}
-
-fn summary(verdict: &Verdict, style: Style, out: &mut String) {
-    let mut counts = [0_usize; 5];
-    for item in &verdict.items {
-        counts[rank(item.result) as usize] += 1;
-    }
-    let [fail, unknown, warn, pass, na] = counts;
+fn summary(verdict: &Verdict, style: Style<'_>, out: &mut String) {
     let health = verdict.health;
     let language = style.language;
-    let name = |status| language.status(status);
     let _ = writeln!(
         out,
-        "{} {pass} {}, {warn} {}, {fail} {}, {unknown} {}, {na} {}",
+        "{} {}",
         language.pick("items  ", "项目   "),
-        name(Status::Pass),
-        name(Status::Warn),
-        name(Status::Fail),
-        name(Status::Unknown),
-        name(Status::Na)
+        counts_text(counts(&verdict.items), language)
     );
-    let seconds = verdict
-        .finished_at
-        .duration_since(verdict.started_at)
-        .as_secs_f64();
+    let seconds = run_seconds(verdict);
     let (planned, ran, errored) = (health.planned, health.ran, health.errored);
     let _ = match language {
         Language::En => writeln!(
@@ -184,7 +131,7 @@ fn summary(verdict: &Verdict, style: Style, out: &mut String) {
     for category in &verdict.score.categories {
         if let (Some(id), Some(_)) = (&category.category, category.target) {
             let title = category.title.as_deref().unwrap_or(id);
-            let title = printable(language.title(title, &category.titles));
+            let title = one_line(language.title(title, &category.titles));
             let _ = writeln!(
                 out,
                 "{} {title}: {category}",
@@ -203,18 +150,20 @@ fn summary(verdict: &Verdict, style: Style, out: &mut String) {
     gate_line(&verdict.gate, style, out);
 }
 
-fn gate_line(gate: &GateReport, style: Style, out: &mut String) {
+fn gate_line(gate: &GateReport, style: Style<'_>, out: &mut String) {
     let language = style.language;
     let name = language.pick("gate   ", "关卡   ");
-    let _ = write!(out, "{name} {} {}", gate.id, mark(gate.result, style));
+    let id = one_line(&gate.id);
+    let _ = write!(out, "{name} {id} {}", mark(gate.result, style));
     let blocked = language.pick(", blocked by", "，阻塞于");
     some_of(&gate.blocking, blocked, language, out);
+    out.push('\n');
 }
 
-fn risk_line(risk: &RiskReport, style: Style, out: &mut String) {
+fn risk_line(risk: &RiskReport, style: Style<'_>, out: &mut String) {
     let language = style.language;
     let name = language.pick("risk   ", "风险   ");
-    let title = printable(language.title(&risk.title, &risk.titles));
+    let title = one_line(language.title(&risk.title, &risk.titles));
     let level = match risk.level {
         RiskLevel::High => language.pick("high", "高"),
         RiskLevel::Medium => language.pick("medium", "中"),
@@ -227,21 +176,5 @@ fn risk_line(risk: &RiskReport, style: Style, out: &mut String) {
         language,
         out,
     );
-}
-
-/// The first of a list of items, how many more there are, and the end of the line.
-fn some_of(ids: &[String], what: &str, language: Language, out: &mut String) {
-    const MOST: usize = 12;
-    if !ids.is_empty() {
-        let shown = ids.iter().take(MOST).cloned().collect::<Vec<_>>();
-        let _ = write!(out, "{what} {}", shown.join(", "));
-        if ids.len() > MOST {
-            let more = ids.len() - MOST;
-            let _ = match language {
-                Language::En => write!(out, " and {more} more"),
-                Language::Zh => write!(out, " 等，另有 {more} 项"),
-            };
-        }
-    }
     out.push('\n');
 }

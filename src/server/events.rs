@@ -15,14 +15,14 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use http_body::Frame;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::error::ApiError;
 use super::query::Query;
-use crate::agent::Event;
+use crate::agent::{Event, Snapshot};
 
 /// Events that somebody who comes back can catch up with.
 const REMEMBERED: usize = 1_000;
@@ -31,6 +31,8 @@ const BEHIND: usize = 256;
 /// Clients at a time.
 const MAX_CLIENTS: usize = 64;
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// New verdicts are announced at most this often: with many probes there is always one.
+const BETWEEN_VERDICTS: Duration = Duration::from_secs(2);
 
 /// All events of this process, numbered.
 pub struct EventLog {
@@ -154,7 +156,14 @@ pub async fn events(
     let last_id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let (missed, live) = app.events.since(last_id);
     let (send, frames) = mpsc::channel(16);
-    tokio::spawn(feed(missed, live, send, app.shutdown.clone(), permit));
+    let feed = Feed {
+        live,
+        verdicts: app.handle.snapshots(),
+        send,
+        shutdown: app.shutdown.clone(),
+        _permit: permit,
+    };
+    tokio::spawn(feed.run(missed));
     let mut response = Response::new(Body::new(EventBody { frames }));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -164,45 +173,62 @@ pub async fn events(
     Ok(response)
 }
 
-/// Writes to one client until it is gone or too slow, or the agent ends.
-async fn feed(
-    missed: Vec<Numbered>,
-    mut live: broadcast::Receiver<Numbered>,
+/// What one client is told, until it is gone or too slow, or the agent ends.
+struct Feed {
+    live: broadcast::Receiver<Numbered>,
+    verdicts: watch::Receiver<Arc<Snapshot>>,
     send: mpsc::Sender<Bytes>,
     shutdown: CancellationToken,
     _permit: OwnedSemaphorePermit,
-) {
-    let mut heartbeat = interval(HEARTBEAT);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    if send
-        .send(Bytes::from_static(b"retry: 3000\n\n"))
-        .await
-        .is_err()
-    {
-        return;
-    }
-    for event in missed {
-        if send.send(event.text).await.is_err() {
-            return;
+}
+
+impl Feed {
+    async fn run(mut self, missed: Vec<Numbered>) {
+        let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut refresh = interval(BETWEEN_VERDICTS);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let hello = Bytes::from_static(b"retry: 3000\n\n");
+        let first = std::iter::once(hello).chain(missed.into_iter().map(|event| event.text));
+        for text in first {
+            if !self.tell(text).await {
+                return;
+            }
+        }
+        self.verdicts.mark_unchanged();
+        loop {
+            let next = tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = self.send.closed() => return,
+                event = self.live.recv() => match event {
+                    Ok(event) => event.text,
+                    // It will come back and say what it saw last.
+                    Err(_) => return,
+                },
+                _ = heartbeat.tick() => Bytes::from_static(b": still here\n\n"),
+                _ = refresh.tick() => match self.verdicts.has_changed() {
+                    Ok(true) => self.verdict(),
+                    Ok(false) => continue,
+                    Err(_) => return,
+                },
+            };
+            if !self.tell(next).await {
+                return;
+            }
         }
     }
-    loop {
-        let next = tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = send.closed() => return,
-            event = live.recv() => match event {
-                Ok(event) => event.text,
-                // It will come back and say what it saw last.
-                Err(_) => return,
-            },
-            _ = heartbeat.tick() => Bytes::from_static(b": still here\n\n"),
-        };
-        let sent = tokio::select! {
-            () = shutdown.cancelled() => return,
-            sent = send.send(next) => sent,
-        };
-        if sent.is_err() {
-            return;
+
+    /// There is a new one. Without an id: who comes back needs the latest, not each.
+    fn verdict(&mut self) -> Bytes {
+        let version = self.verdicts.borrow_and_update().version;
+        format!("event: verdict\ndata: {{\"version\":{version}}}\n\n").into()
+    }
+
+    /// Whether the client still takes what it is told.
+    async fn tell(&self, text: Bytes) -> bool {
+        tokio::select! {
+            () = self.shutdown.cancelled() => false,
+            sent = self.send.send(text) => sent.is_ok(),
         }
     }
 }

@@ -12,11 +12,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, REFERRER_POLICY,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HOST, HeaderName, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -193,6 +193,14 @@ async fn admit(app: &App, request: Request) -> Result<Request, ApiError> {
     let Some(Peer(peer)) = peer else {
         return Err(ApiError::internal("a connection without an address"));
     };
+    if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
+        let message = "a request of HTTP/1.1 names its host";
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad_request",
+            message,
+        ));
+    }
     let plan = app.handle.plan();
     app.guard.admit(
         &plan.server,
@@ -206,10 +214,6 @@ async fn admit(app: &App, request: Request) -> Result<Request, ApiError> {
 
 /// Reads a body to its end, within bounds, and drops it.
 async fn without_body(request: Request) -> Result<Request, ApiError> {
-    let too_large = || {
-        let message = format!("a body of more than {MAX_BODY_BYTES} bytes: nothing here needs one");
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-    };
     let (parts, body) = request.into_parts();
     let announced = parts.headers.get(CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -219,7 +223,7 @@ async fn without_body(request: Request) -> Result<Request, ApiError> {
     let mut body = Limited::new(body, MAX_BODY_BYTES);
     let drain = async {
         while let Some(frame) = body.frame().await {
-            frame.map_err(|_| too_large())?;
+            frame.map_err(|error| broken(error.as_ref()))?;
         }
         Ok(())
     };
@@ -235,6 +239,24 @@ async fn without_body(request: Request) -> Result<Request, ApiError> {
         }
     }
     Ok(Request::from_parts(parts, Body::empty()))
+}
+
+fn too_large() -> ApiError {
+    let message = format!("a body of more than {MAX_BODY_BYTES} bytes: nothing here needs one");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+}
+
+/// Why a body could not be read.
+fn broken(error: &(dyn std::error::Error + Send + Sync + 'static)) -> ApiError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(one) = cause {
+        if one.is::<LengthLimitError>() {
+            return too_large();
+        }
+        cause = one.source();
+    }
+    let message = "the body of the request is not what its head announces";
+    ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message)
 }
 
 /// What every answer says to browsers, unless it says something else itself.

@@ -19,9 +19,9 @@ use prometheus_client::registry::Registry;
 use super::App;
 use super::error::ApiError;
 use super::query::Query;
-use super::readiness;
-use crate::agent::{AgentHealth, LAG_BOUNDS_SECONDS};
+use crate::agent::{AgentHealth, LAG_BOUNDS_SECONDS, Snapshot};
 use crate::history::HistoryStatus;
+use crate::report::{ItemLabels, Readiness};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -74,6 +74,7 @@ pub async fn metrics(
 }
 
 fn render(app: &App, open_metrics: bool) -> Result<String, fmt::Error> {
+    // All of these are gauges, which both formats write alike.
     let readiness = readiness(app)?;
     let mut registry = Registry::default();
     registry.register_collector(Box::new(AgentMetrics::of(app)));
@@ -98,9 +99,35 @@ fn readiness(app: &App) -> Result<Arc<str>, fmt::Error> {
     {
         return Ok(Arc::clone(text));
     }
-    let text: Arc<str> = readiness::render(&snapshot)?.into();
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(readiness_of(&snapshot)));
+    let mut text = String::new();
+    text::encode_registry(&mut text, &registry)?;
+    let text: Arc<str> = text.into();
     *cached = Some((snapshot.version, Arc::clone(&text)));
     Ok(text)
+}
+
+fn readiness_of(snapshot: &Snapshot) -> Readiness {
+    let items = snapshot.plan.items.iter().zip(&snapshot.items);
+    let items = items.map(|(item, state)| ItemLabels {
+        id: &item.id,
+        title: &item.title,
+        section: item.section.as_deref(),
+        category: item.category.as_deref(),
+        owner: item.owner.as_deref(),
+        result: state.result,
+        basis: state.basis,
+        freshness: state.freshness,
+        observed_at: state.observed_at,
+    });
+    Readiness::of_parts(
+        items,
+        &snapshot.gates,
+        &snapshot.risks,
+        &snapshot.score,
+        snapshot.finished_at,
+    )
 }
 
 /// OpenMetrics names a counter without the `_total` of its samples; the older text format names the samples.
@@ -130,7 +157,6 @@ struct AgentMetrics {
     probes: usize,
     http: Vec<((&'static str, u16), u64)>,
     listeners: usize,
-    history: Option<HistoryStatus>,
     certificate: Option<(u64, u64)>,
 }
 
@@ -142,7 +168,6 @@ impl AgentMetrics {
             probes: app.handle.plan().probes.len(),
             http: app.http.all(),
             listeners: app.events.clients(),
-            history: Some(app.handle.history().status()),
             certificate: certificate.config().map(|_| {
                 (
                     certificate.reloads.load(Ordering::Relaxed),
@@ -190,10 +215,7 @@ impl Collector for AgentMetrics {
         self.encode_agent(&mut encoder)?;
         self.encode_schedule(&mut encoder)?;
         self.encode_server(&mut encoder)?;
-        match &self.history {
-            Some(history) => encode_history(history, &mut encoder),
-            None => Ok(()),
-        }
+        encode_history(&self.health.history, &mut encoder)
     }
 }
 

@@ -11,9 +11,9 @@ mod module_probe;
 mod negotiate;
 mod openapi;
 mod origin;
+mod page;
 mod query;
 mod rate;
-mod readiness;
 mod routes;
 mod stalled;
 mod verdict_body;
@@ -38,6 +38,7 @@ pub(crate) struct App {
     guard: guard::Guard,
     events: events::EventLog,
     metrics: metrics::Cache,
+    pages: page::Cache,
     http: metrics::HttpCounts,
     certificate: certificate::Certificate,
     modules: module_probe::Runner,
@@ -86,6 +87,7 @@ impl Bound {
             ),
             events: events::EventLog::new(handle.health().started_at.as_millisecond()),
             metrics: metrics::Cache::default(),
+            pages: page::Cache::default(),
             http: metrics::HttpCounts::default(),
             certificate: certificate.map_err(StartError::Tls)?,
             modules: module_probe::Runner::new(dialler, probing, settings.max_probes),

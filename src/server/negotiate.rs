@@ -18,19 +18,86 @@ pub struct Form {
     accepted: &'static [&'static str],
 }
 
-/// The first one is what everybody gets who does not choose.
+/// The first one is what everybody gets who does not choose. Forms whose media type says too little are
+/// asked for by name.
 pub const FORMS: &[Form] = &[
     Form {
         format: Format::Json,
         name: "json",
         content_type: "application/json",
-        accepted: &["application/json", "application/vnd.probe.verdict+json"],
+        accepted: &["application/json"],
     },
     Form {
         format: Format::Table,
         name: "table",
         content_type: "text/plain; charset=utf-8",
         accepted: &["text/plain"],
+    },
+    Form {
+        format: Format::Jsonl,
+        name: "jsonl",
+        content_type: "application/jsonl",
+        accepted: &["application/jsonl", "application/x-ndjson"],
+    },
+    Form {
+        format: Format::Junit,
+        name: "junit",
+        content_type: "application/xml",
+        accepted: &["application/xml", "text/xml"],
+    },
+    Form {
+        format: Format::Html,
+        name: "html",
+        content_type: "text/html; charset=utf-8",
+        accepted: &["text/html"],
+    },
+    Form {
+        format: Format::Sarif,
+        name: "sarif",
+        content_type: "application/sarif+json",
+        accepted: &["application/sarif+json"],
+    },
+    Form {
+        format: Format::Summary,
+        name: "summary",
+        content_type: "text/markdown; charset=utf-8",
+        accepted: &["text/markdown"],
+    },
+    Form {
+        format: Format::Prometheus,
+        name: "prometheus",
+        content_type: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        accepted: &["application/openmetrics-text"],
+    },
+    Form {
+        format: Format::Tap,
+        name: "tap",
+        content_type: "text/x-tap; charset=utf-8",
+        accepted: &["text/x-tap"],
+    },
+    Form {
+        format: Format::Nagios,
+        name: "nagios",
+        content_type: "text/plain; charset=utf-8",
+        accepted: &[],
+    },
+    Form {
+        format: Format::Github,
+        name: "github",
+        content_type: "text/plain; charset=utf-8",
+        accepted: &[],
+    },
+    Form {
+        format: Format::Cdevents,
+        name: "cdevents",
+        content_type: "application/jsonl",
+        accepted: &[],
+    },
+    Form {
+        format: Format::Ohdf,
+        name: "ohdf",
+        content_type: "application/json",
+        accepted: &[],
     },
 ];
 
@@ -51,7 +118,11 @@ pub fn form(wanted: Option<&str>, headers: &HeaderMap) -> Result<&'static Form, 
         .filter_map(|value| value.to_str().ok())
         .collect();
     choose(&values.join(",")).ok_or_else(|| {
-        let types: Vec<&str> = FORMS.iter().map(|form| form.accepted[0]).collect();
+        let types: Vec<&str> = FORMS
+            .iter()
+            .filter_map(|form| form.accepted.first())
+            .copied()
+            .collect();
         let message = format!("there are {}", types.join(", "));
         ApiError::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
     })
@@ -137,6 +208,8 @@ mod tests {
             ("text/plain;q=0.4, application/json;q=0.5", Some("json")),
             ("*/*;q=0.1, text/plain", Some("table")),
             ("application/json;q=0, */*", Some("table")),
+            ("application/xml", Some("junit")),
+            ("text/markdown, text/plain;q=0.5", Some("summary")),
             ("image/png", None),
             ("application/json;q=0", None),
             ("application/json;q=7", None),

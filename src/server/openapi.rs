@@ -121,12 +121,12 @@ fn gate() -> Value {
 fn argo_gate() -> Value {
     json!({
         "type": "object",
-        "required": ["gate", "result", "pass", "value", "blocking", "finished_at"],
+        "required": ["gate", "result", "passed", "value", "blocking", "finished_at"],
         "properties": {
             "gate": { "type": "string" },
             "result": schema("Status"),
-            "pass": { "type": "boolean", "description": "Whether the gate passes, warnings included." },
-            "value": { "type": "integer", "enum": [0, 1], "description": "`pass` as a number." },
+            "passed": { "type": "boolean", "description": "Whether the gate passes, warnings included." },
+            "value": { "type": "integer", "enum": [0, 1], "description": "`passed` as a number." },
             "blocking": { "type": "array", "items": { "type": "string" } },
             "finished_at": { "type": "string", "format": "date-time" },
         },
@@ -218,6 +218,13 @@ fn paths() -> Value {
     let gate = schema("Gate");
     let prometheus = |summary: &str| answer(summary, "text/plain", &text);
     json!({
+        "/": { "get": operation("the verdict as a page, which stays true while it is open", &[
+            query("lang", "The language.", &json!({ "type": "string", "enum": ["en", "zh"] })),
+            query("fragment", "Only what changes with a new verdict.", &json!({ "type": "boolean" })),
+        ], json!({ "200": answer("The page.", "text/html", &text) }), &[400]) },
+        "/badge/{id}.svg": { "get": operation("a gate as a picture", &[id("The gate.")], json!({
+            "200": answer("The badge.", "image/svg+xml", &text),
+        }), &[400, 404]) },
         "/healthz": { "get": operation("whether the agent itself works", &[], json!({
             "200": answer("It does.", "application/json", &any),
             "503": answer("One of its tasks does not.", "application/json", &any),
@@ -265,7 +272,7 @@ fn paths() -> Value {
             query("timeout", "The longest wait, such as 30s; 5m without it.", &text),
             format(),
         ], json!({ "200": verdict() }), &[400, 404, 406, 413, 503, 504]) },
-        "/api/v1/events": { "get": operation("changes as server-sent events: `probe`, `item`, `gate`, `config`; `reset` when some were missed", &[
+        "/api/v1/events": { "get": operation("changes as server-sent events: `probe`, `item`, `gate`, `config`; `verdict` when there is a new one, at most every two seconds; `reset` when some were missed", &[
             json!({ "name": "Last-Event-ID", "in": "header", "description": "The last one that was seen.", "schema": text }),
         ], json!({
             "200": answer("As long as the client listens.", "text/event-stream", &text),

@@ -18,7 +18,7 @@ pub fn names_this_host(uri: &Uri, headers: &HeaderMap, names: &[String]) -> bool
     let named = uri
         .authority()
         .map(|authority| authority.as_str().as_bytes());
-    // Only HTTP/1.0 may name none, and no browser speaks that.
+    // Only HTTP/1.0 may name none (the guard sees to it), and no browser speaks that.
     written.len() <= 1
         && written.into_iter().chain(named).all(|authority| {
             std::str::from_utf8(authority).is_ok_and(|text| is_this_host(text, names))

@@ -53,6 +53,8 @@ fn a_page_that_was_led_here_reads_nothing() {
             "{host}"
         );
     }
+    let nameless = daemon.raw("GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n");
+    assert_eq!(nameless.status, 400);
     // The absolute form of a request names the host too.
     let absolute = daemon.raw("GET http://evil.example/api/v1/verdict HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n");
     assert_eq!(absolute.status, 403);

@@ -60,7 +60,7 @@ fn a_gate_without_evidence_blocks() {
         (ready.status, ready.json()["result"].as_str()),
         (503, Some("unknown"))
     );
-    assert_eq!(daemon.get("/gates/default/argo").json()["pass"], false);
+    assert_eq!(daemon.get("/gates/default/argo").json()["passed"], false);
 }
 
 #[test]
@@ -173,6 +173,14 @@ fn the_form_is_negotiated() {
     assert_eq!(
         daemon.get("/api/v1/verdict?format=table").body.is_empty(),
         false
+    );
+    assert!(ask("application/xml").text().contains("<testsuites"));
+    assert!(ask("application/sarif+json").json()["runs"].is_array());
+    assert!(
+        daemon
+            .get("/api/v1/verdict?format=nagios")
+            .text()
+            .contains("CRITICAL")
     );
     let none = ask("image/png");
     assert_eq!((none.status, none.code().as_str()), (406, "not_acceptable"));
@@ -316,14 +324,14 @@ fn argo_is_always_answered() {
     assert_eq!(
         (
             good.status,
-            good.json()["pass"].as_bool(),
+            good.json()["passed"].as_bool(),
             good.json()["value"].as_i64()
         ),
         (200, Some(true), Some(1))
     );
     let bad = daemon.get("/gates/bad/argo");
     assert_eq!(
-        (bad.status, bad.json()["pass"].as_bool()),
+        (bad.status, bad.json()["passed"].as_bool()),
         (200, Some(false))
     );
 }
@@ -366,4 +374,44 @@ fn the_agent_tells_of_itself() {
     let headers = daemon.get("/api/v1/agent");
     assert_eq!(headers.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(headers.header("cache-control"), Some("no-store"));
+}
+
+#[test]
+fn the_page_and_the_badges_are_served() {
+    let (daemon, _up) = daemon("");
+    let page = daemon.get("/");
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
+    assert!(page.text().contains("A.1") && page.text().contains("/api/v1/events"));
+    assert_eq!(
+        page.header("content-security-policy"),
+        Some("frame-ancestors 'none'")
+    );
+    let fragment = daemon.get("/?fragment=true").text();
+    assert!(
+        fragment.contains("A.1") && !fragment.contains("<html"),
+        "{fragment}"
+    );
+    assert!(daemon.get("/?lang=zh").text().contains("zh-CN"));
+    assert_eq!(daemon.get("/?lang=xx").status, 400);
+    let badge = daemon.get("/badge/good.svg");
+    assert_eq!(
+        (badge.status, badge.header("content-type")),
+        (200, Some("image/svg+xml"))
+    );
+    assert!(badge.text().contains("good: pass"), "{}", badge.text());
+    assert_eq!(
+        badge.header("content-security-policy"),
+        Some("default-src 'none'; frame-ancestors 'none'")
+    );
+    for path in ["/badge/nope.svg", "/badge/good", "/badge/good.png"] {
+        let answer = daemon.get(path);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (404, "unknown_gate"),
+            "{path}"
+        );
+    }
 }

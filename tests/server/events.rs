@@ -99,3 +99,11 @@ fn listeners_are_counted_and_let_go() {
         std::thread::sleep(Duration::from_millis(100));
     }
 }
+
+#[test]
+fn a_new_verdict_is_announced() {
+    let (daemon, _up) = daemon("");
+    let mut reader = listen(&daemon, None);
+    let lines = until(&mut reader, "event: verdict");
+    assert!(lines.iter().any(|line| line == "retry: 3000"), "{lines:?}");
+}

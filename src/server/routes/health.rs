@@ -1,6 +1,7 @@
 //! The agent's own health, and gates as others ask for them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -13,6 +14,9 @@ use super::super::query::{Id, Query, shown};
 use crate::agent::Snapshot;
 use crate::judge::Status;
 use crate::verdict::GateReport;
+
+/// A schedule that has not gone on for this long hangs.
+const SILENT: Duration = Duration::from_secs(30);
 
 fn answer(status: StatusCode, body: &Value) -> Response {
     let mut response = super::json(body.to_string());
@@ -30,7 +34,7 @@ pub async fn healthz(State(app): State<Arc<App>>, query: Query) -> Result<Respon
         .filter(|task| !task.alive)
         .map(|task| task.name)
         .collect();
-    let is_well = dead.is_empty();
+    let is_well = dead.is_empty() && health.silence < SILENT;
     let body = json!({
         "status": if is_well { "ok" } else { "failing" },
         "version": env!("CARGO_PKG_VERSION"),
@@ -57,6 +61,18 @@ pub async fn agent(State(app): State<Arc<App>>, query: Query) -> Result<Response
         "config_error": health.config_error,
         "tasks": health.tasks,
         "schedule": health.counts,
+        "history": {
+            "store": health.history.store,
+            "queued": health.history.queued,
+            "dropped": health.history.dropped,
+            "written": health.history.written,
+            "error": health.history.error.as_ref().map(|problem| {
+                json!({ "text": problem.text, "since": problem.since })
+            }),
+            "notice": health.history.notice,
+            "bytes": health.history.bytes,
+            "oldest": health.history.oldest,
+        },
         "schedule_lag": {
             "count": health.lag.count,
             "p99_seconds": health.lag.p99_seconds,
@@ -110,12 +126,12 @@ pub async fn argo(
     query.only(&[])?;
     let snapshot = app.handle.snapshot();
     let gate = gate(&snapshot, Some(&name))?;
-    let pass = passes(gate.result);
+    let passed = passes(gate.result);
     let body = json!({
         "gate": gate.id,
         "result": gate.result,
-        "pass": pass,
-        "value": u8::from(pass),
+        "passed": passed,
+        "value": u8::from(passed),
         "blocking": gate.blocking,
         "finished_at": snapshot.finished_at,
     });

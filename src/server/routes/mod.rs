@@ -20,11 +20,13 @@ pub use runs::MAX_RUNS;
 use super::App;
 use super::error::ApiError;
 use super::guard::guard;
-use super::{events, metrics, module_probe, openapi};
+use super::{events, metrics, module_probe, openapi, page};
 
 /// All routes, behind the guard.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
+        .route("/", get(page::page))
+        .route("/badge/{file}", get(page::badge))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/gates/{name}/argo", get(health::argo))

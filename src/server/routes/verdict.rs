@@ -51,10 +51,11 @@ pub async fn render(snapshot: Arc<Snapshot>, form: &'static Form) -> Result<Resp
 
 /// Other forms are rendered when somebody asks, apart from what answers everybody else.
 async fn report(snapshot: Arc<Snapshot>, form: &'static Form) -> Result<Body, ApiError> {
-    const STYLE: Style = Style {
+    const STYLE: Style<'_> = Style {
         colour: false,
         width: None,
         language: Language::En,
+        root: None,
     };
     let rendered = tokio::task::spawn_blocking(move || {
         let verdict = snapshot.verdict().map_err(|error| error.to_string())?;
