@@ -15,6 +15,7 @@ mod alertmanager;
 mod api;
 mod checklist;
 mod config;
+mod daemon;
 mod dns;
 mod drift;
 mod elasticsearch;

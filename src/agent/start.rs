@@ -82,6 +82,7 @@ impl Agent {
             runner: Runner::new(Engine {
                 dialler: Arc::new(Dialler::new()),
                 budget: probe_budget(plan.agent.max_per_target),
+                history: Some(history.clone()),
             }),
             history: history.clone(),
             host,

@@ -19,6 +19,7 @@ use super::deliver::deliver;
 use super::exit::{Exit, ExitMap};
 use super::terminal;
 use crate::evidence::Envelope;
+use crate::history::{Access, History};
 use crate::net::Dialler;
 use crate::observe::{self, Budget, Engine, Interrupt};
 use crate::params::DurationText;
@@ -139,6 +140,7 @@ pub(super) async fn observe_all(
     let engine = Engine {
         dialler: Arc::new(Dialler::new()),
         budget: Budget::new(observe::raise_open_files(), plan.agent.max_per_target),
+        history: history_to_read(&plan).await,
     };
     let interrupt = interrupted(deadline).context("cannot listen for signals")?;
     let bar = progress_bar(selected.iter().filter(|selected| **selected).count());
@@ -175,6 +177,22 @@ pub(super) async fn observe_all(
         gate,
     };
     Ok((run, cut))
+}
+
+/// The configured history, where a probe reads it. One that cannot be read leaves those probes unknown.
+async fn history_to_read(plan: &Plan) -> Option<History> {
+    let settings = plan.history.as_ref()?;
+    let mut probes = plan.probes.iter();
+    if !probes.any(|probe| probe.probe.history_of().is_some()) {
+        return None;
+    }
+    match History::open(settings, &vantage(plan), Access::Read).await {
+        Ok(history) => Some(history),
+        Err(error) => {
+            terminal::error(&error.to_string());
+            None
+        }
+    }
 }
 
 /// Ends with the deadline of the run, or with the first SIGINT or SIGTERM.

@@ -45,6 +45,7 @@ pub(super) fn probe(
     let end = Instant::now() + times.timeout;
     crate::net::install_crypto_provider();
     report.check_markdown()?;
+    report.check_outputs(config)?;
     let Some(loaded) = load_config(config) else {
         return Ok(Exit::Usage);
     };
@@ -62,7 +63,7 @@ pub(super) fn probe(
     let Some(verdict) = waited else {
         return Ok(Exit::Unknown);
     };
-    let map = args.exit_map.unwrap_or_default();
+    let map = report.exit_map(args);
     runtime.spawn(async move { end_on_signal(map).await });
     let exit = deliver(&plan, &verdict, args, report);
     runtime.shutdown_background();
@@ -166,22 +167,22 @@ pub(super) fn ask(times: Times, daemon: &DaemonArgs, args: &RunArgs) -> anyhow::
     let waiting = async move {
         let fail_on_warn = FailOnWarn(args.fail_on_warn);
         let map = args.exit_map.unwrap_or_default();
-        let mut exit = Exit::Unknown;
         loop {
-            match question(&client, &url, token.as_deref(), end).await? {
+            let exit = match question(&client, &url, token.as_deref(), end).await? {
                 Answer::Gate(ready) => {
-                    exit = map.gate(ready.result, fail_on_warn);
+                    let exit = map.gate(ready.result, fail_on_warn);
                     if passes(ready.result, fail_on_warn) {
                         return Ok(exit);
                     }
                     let blocking = ready.blocking.join(", ");
                     tracing::warn!(result = %ready.result, blocking, "waiting");
+                    exit
                 }
                 Answer::None(why) => {
-                    exit = Exit::Unknown;
                     tracing::warn!(why, "waiting");
+                    Exit::Unknown
                 }
-            }
+            };
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(exit);

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::budget::Budget;
 use super::pulse::{Pulse, TICK};
 use crate::evidence::{Envelope, Failure, Outcome, Redactor, Try, millis};
+use crate::history::History;
 use crate::judge::{RuleVerdict, Status};
 use crate::net::Dialler;
 use crate::plan::PlannedProbe;
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     pub(super) dialler: Arc<Dialler>,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
+    pub(super) history: Option<History>,
 }
 
 /// Runs a probe until an attempt is good enough or no retry is left.
@@ -98,7 +100,9 @@ async fn attempt(
     let begun = Instant::now();
     let late_before = shared.pulse.late();
     let deadline = begun + probe.longest_attempt();
-    let ctx = Context::new(Arc::clone(&shared.dialler), deadline).with_earlier(Arc::clone(earlier));
+    let ctx = Context::new(Arc::clone(&shared.dialler), deadline)
+        .with_earlier(Arc::clone(earlier))
+        .with_history(shared.history.clone());
     let seen = timeout_at(deadline + GRACE, probe.probe.observe(&ctx)).await;
     let took = begun.elapsed();
     let starved = is_starved(shared, late_before, probe, took).await;

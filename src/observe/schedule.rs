@@ -11,6 +11,7 @@ use super::attempt::{Shared, not_observed, run_probe, take};
 use super::budget::Budget;
 use super::pulse::Pulse;
 use crate::evidence::{Envelope, Try};
+use crate::history::History;
 use crate::judge::{RuleVerdict, is_met};
 use crate::net::Dialler;
 use crate::plan::Plan;
@@ -40,6 +41,8 @@ pub struct Engine {
     pub dialler: Arc<Dialler>,
     /// What may run at a time.
     pub budget: Budget,
+    /// The store of runs, for the kinds that read it.
+    pub history: Option<History>,
 }
 
 /// One probe's result.
@@ -60,6 +63,7 @@ impl Runner {
         Self(Arc::new(Shared {
             dialler: engine.dialler,
             budget: engine.budget,
+            history: engine.history,
             pulse: Pulse::start(),
         }))
     }
@@ -70,6 +74,7 @@ impl Runner {
         Self::new(Engine {
             dialler: Arc::clone(&self.0.dialler),
             budget,
+            history: self.0.history.clone(),
         })
     }
 

@@ -53,6 +53,7 @@ impl Runner {
         let engine = Engine {
             dialler: Arc::clone(&self.dialler),
             budget: Budget::new(DESCRIPTORS, None),
+            history: None,
         };
         let running = self.probing.spawn(async move {
             let judge = |plan: &Plan, index: usize, envelope: &mut Envelope| {
