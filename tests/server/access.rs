@@ -131,7 +131,7 @@ fn with_tokens_all_but_three_need_one() {
             (401, "unauthorized"),
             "{path}"
         );
-        assert_eq!(answer.header("www-authenticate"), Some("bearer"), "{path}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{path}");
     }
     assert_eq!(daemon.ask("POST", "/api/v1/runs", &[]).status, 401);
     // What is open to read is not open to write.
