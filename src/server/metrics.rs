@@ -197,6 +197,9 @@ fn counters(
     }
     let mut metric = out.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, value) in values {
+        if labels.is_empty() {
+            return ConstCounter::new(value).encode(metric);
+        }
         ConstCounter::new(value).encode(metric.encode_family(&labels)?)?;
     }
     Ok(())
