@@ -11,17 +11,22 @@
 //! - [`evidence`] is what a run saw: facts that may be unknown, the envelope, redaction.
 //! - [`judge`] holds rules against facts: CEL, verdicts, the fold, the score.
 //! - [`verdict`] folds a whole run into the one document that everything else reads.
+//! - [`agent`] does all of this again and again, and keeps the verdict of now.
+//! - [`history`] keeps what probes saw over time, embedded or shared by several agents.
+//! - [`server`] lets others ask the agent over HTTP.
 //! - [`checklist`] reads the document that people tick, holds its claims against results, and writes it back.
 //! - [`attest`] signs a statement of a verdict, and verifies one.
 //! - [`diff`] compares two verdicts.
 //! - [`report`] renders a verdict. [`cli`] is the command line; it has no logic of its own.
 
+pub mod agent;
 pub mod attest;
 pub mod checklist;
 pub mod cli;
 pub mod config;
 pub mod diff;
 pub mod evidence;
+pub mod history;
 pub mod judge;
 pub mod limits;
 pub mod net;
@@ -30,4 +35,5 @@ pub mod params;
 pub mod plan;
 pub mod probes;
 pub mod report;
+pub mod server;
 pub mod verdict;

@@ -29,6 +29,7 @@ fn compare(path: &str, generated: &str) {
 fn schemas() {
     compare("docs/schema/config.json", &print(&["schema", "config"]));
     compare("docs/schema/verdict.json", &print(&["schema", "verdict"]));
+    compare("docs/schema/openapi.json", &print(&["schema", "openapi"]));
 }
 
 #[test]

@@ -25,9 +25,6 @@ _probe() {
             probe,completions)
                 cmd="probe__subcmd__completions"
                 ;;
-            probe,diff)
-                cmd="probe__subcmd__diff"
-                ;;
             probe,explain)
                 cmd="probe__subcmd__explain"
                 ;;
@@ -49,8 +46,8 @@ _probe() {
             probe,schema)
                 cmd="probe__subcmd__schema"
                 ;;
-            probe,verify)
-                cmd="probe__subcmd__verify"
+            probe,wait)
+                cmd="probe__subcmd__wait"
                 ;;
             probe__subcmd__checklist,help)
                 cmd="probe__subcmd__checklist__subcmd__help"
@@ -79,9 +76,6 @@ _probe() {
             probe__subcmd__help,completions)
                 cmd="probe__subcmd__help__subcmd__completions"
                 ;;
-            probe__subcmd__help,diff)
-                cmd="probe__subcmd__help__subcmd__diff"
-                ;;
             probe__subcmd__help,explain)
                 cmd="probe__subcmd__help__subcmd__explain"
                 ;;
@@ -103,8 +97,8 @@ _probe() {
             probe__subcmd__help,schema)
                 cmd="probe__subcmd__help__subcmd__schema"
                 ;;
-            probe__subcmd__help,verify)
-                cmd="probe__subcmd__help__subcmd__verify"
+            probe__subcmd__help,wait)
+                cmd="probe__subcmd__help__subcmd__wait"
                 ;;
             probe__subcmd__help__subcmd__checklist,lock)
                 cmd="probe__subcmd__help__subcmd__checklist__subcmd__lock"
@@ -119,7 +113,7 @@ _probe() {
 
     case "${cmd}" in
         probe)
-            opts="-c -v -h -V --config --verbose --once --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --sign-key --subject --help --version check explain kinds schema init replay diff verify checklist completions man help"
+            opts="-c -v -h -V --config --verbose --once --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --help --version check explain kinds schema init replay checklist wait completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -150,7 +144,7 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf html intoto" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf html" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -163,14 +157,6 @@ _probe() {
                     ;;
                 --lang)
                     COMPREPLY=($(compgen -W "zh en" -- "${cur}"))
-                    return 0
-                    ;;
-                --sign-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --subject)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -350,32 +336,6 @@ _probe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        probe__subcmd__diff)
-            opts="-c -v -h --format --config --verbose --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --format)
-                    COMPREPLY=($(compgen -W "table json markdown" -- "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -c)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         probe__subcmd__explain)
             opts="-c -v -h --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -399,7 +359,7 @@ _probe() {
             return 0
             ;;
         probe__subcmd__help)
-            opts="check explain kinds schema init replay diff verify checklist completions man help"
+            opts="check explain kinds schema init replay checklist wait completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -469,20 +429,6 @@ _probe() {
             return 0
             ;;
         probe__subcmd__help__subcmd__completions)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        probe__subcmd__help__subcmd__diff)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -594,7 +540,7 @@ _probe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        probe__subcmd__help__subcmd__verify)
+        probe__subcmd__help__subcmd__wait)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -675,7 +621,7 @@ _probe() {
             return 0
             ;;
         probe__subcmd__replay)
-            opts="-c -v -h --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --sign-key --subject --config --verbose --help"
+            opts="-c -v -h --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -698,7 +644,7 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf html intoto" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf html" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -711,14 +657,6 @@ _probe() {
                     ;;
                 --lang)
                     COMPREPLY=($(compgen -W "zh en" -- "${cur}"))
-                    return 0
-                    ;;
-                --sign-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --subject)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -737,7 +675,7 @@ _probe() {
             return 0
             ;;
         probe__subcmd__schema)
-            opts="-c -v -h --config --verbose --help config verdict"
+            opts="-c -v -h --config --verbose --help config verdict openapi"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -758,27 +696,63 @@ _probe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        probe__subcmd__verify)
-            opts="-c -v -h --key --subject --max-age --gate --fail-on-warn --config --verbose --help"
+        probe__subcmd__wait)
+            opts="-c -v -h --timeout --every --url --token-file --ca-file --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --key)
+                --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --subject)
+                --every)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --max-age)
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --select)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --gate)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exit-map)
+                    COMPREPLY=($(compgen -W "probe nagios" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf html" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --checklist)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lang)
+                    COMPREPLY=($(compgen -W "zh en" -- "${cur}"))
                     return 0
                     ;;
                 --config)

@@ -36,7 +36,8 @@ pub struct Cli {
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 
-    /// Run every probe once, print the verdict, exit with the gate's code.
+    /// Run every probe once, print the verdict, exit with the gate's code. Without it and without a command: run
+    /// as a daemon, until SIGTERM.
     #[arg(long)]
     pub(super) once: bool,
 
@@ -190,6 +191,22 @@ impl ReportArgs {
     }
 }
 
+/// A daemon that is asked.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct DaemonArgs {
+    /// The address of a daemon, such as http://127.0.0.1:9730; without it the probes run here.
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+
+    /// A file with the token that the daemon wants.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(super) token_file: Option<PathBuf>,
+
+    /// The roots (PEM) that the daemon's certificate is checked with; without it those of the system.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(super) ca_file: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Validate the configuration: all errors at once, nothing is probed.
@@ -225,6 +242,21 @@ pub(super) enum Command {
     Checklist {
         #[command(subcommand)]
         command: ChecklistCommand,
+    },
+    /// Wait until a gate passes: probe again and again, or ask a daemon. Exit codes are those of a single run.
+    Wait {
+        /// How long to wait.
+        #[arg(long, value_name = "DURATION", default_value = "10m")]
+        timeout: DurationText,
+        /// How long to pause between two tries.
+        #[arg(long, value_name = "DURATION", default_value = "2s")]
+        every: DurationText,
+        #[command(flatten)]
+        daemon: DaemonArgs,
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        report: ReportArgs,
     },
     /// Print shell completions.
     Completions {
@@ -267,6 +299,8 @@ pub(super) enum SchemaName {
     Config,
     /// The JSON verdict.
     Verdict,
+    /// The HTTP API of the daemon: an OpenAPI document.
+    Openapi,
 }
 
 fn parse_output(text: &str) -> Result<(Format, PathBuf), String> {

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod checklist;
+mod daemon;
 mod deliver;
 mod diff;
 mod exit;
@@ -14,6 +15,7 @@ mod replay;
 mod sign;
 mod terminal;
 mod verify;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -31,9 +33,12 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    terminal::init_logs(cli.verbose);
+    let is_daemon = cli.command.is_none() && !cli.once;
+    terminal::init_logs(cli.verbose.max(u8::from(is_daemon)));
     let map = match &cli.command {
-        Some(Command::Replay { run, report, .. }) => report.exit_map(run),
+        Some(Command::Replay { run, report, .. } | Command::Wait { run, report, .. }) => {
+            report.exit_map(run)
+        }
         _ => cli.report.exit_map(&cli.run),
     };
     match dispatch(cli) {
@@ -80,11 +85,14 @@ fn wanted_map() -> ExitMap {
 fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     let config = cli.config;
     let Some(command) = cli.command else {
+        if cli.once {
+            return once::run(&config, &cli.run, &cli.report);
+        }
         anyhow::ensure!(
-            cli.once,
-            "the daemon is not part of this version: run `probe --once`, or `probe --help` for the rest"
+            cli.run.is_empty() && cli.report.is_empty(),
+            "without --once this is the daemon, which takes no flags of a run: add --once, or leave them out"
         );
-        return once::run(&config, &cli.run, &cli.report);
+        return daemon::run(&config);
     };
     anyhow::ensure!(
         !cli.once && cli.run.is_empty() && cli.report.is_empty(),
@@ -98,6 +106,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             let schema = match name {
                 SchemaName::Config => crate::config::config_schema(),
                 SchemaName::Verdict => crate::verdict::verdict_schema(),
+                SchemaName::Openapi => crate::server::openapi_document(),
             };
             terminal::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))
         }
@@ -109,6 +118,23 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         } => replay::run(&evidence, &config, &run, &report)?,
         Command::Diff(args) => diff::run(&args)?,
         Command::Verify(args) => verify::run(&args)?,
+        Command::Wait {
+            timeout,
+            every,
+            daemon,
+            run,
+            report,
+        } => {
+            let times = wait::Times {
+                timeout: timeout.0,
+                every: every.0,
+            };
+            if daemon.url.is_some() {
+                wait::ask(times, &daemon, &run)?
+            } else {
+                wait::probe(times, &config, &run, &report)?
+            }
+        }
         Command::Checklist { command } => checklist::run(command)?,
         Command::Completions { shell } => {
             let mut out = Vec::new();

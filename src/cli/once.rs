@@ -21,6 +21,7 @@ use super::sign::{self, Signing};
 use super::terminal;
 use crate::checklist::add_findings;
 use crate::evidence::Envelope;
+use crate::history::{Access, History};
 use crate::net::Dialler;
 use crate::observe::{self, Budget, Engine, Interrupt};
 use crate::params::DurationText;
@@ -83,7 +84,7 @@ pub(super) fn run(config: &Path, args: &RunArgs, report: &ReportArgs) -> anyhow:
     })
 }
 
-type Observed = (Run, Option<Interrupt>);
+pub(super) type Observed = (Run, Option<Interrupt>);
 
 /// Runs the engine on a worker, not on this thread: waking it for each probe that ends would cost a
 /// system call.
@@ -101,7 +102,7 @@ fn start(
 }
 
 /// Whoever reads a report may never do so: a signal must still end the process.
-async fn end_on_signal(map: ExitMap) {
+pub(super) async fn end_on_signal(map: ExitMap) {
     if let Ok(interrupted) = interrupted(None) {
         interrupted.await;
         map.end_now(Exit::Unknown);
@@ -109,7 +110,7 @@ async fn end_on_signal(map: ExitMap) {
 }
 
 /// A probe that watches for a while must be able to do so within the run.
-fn check_deadline(
+pub(super) fn check_deadline(
     plan: &Plan,
     selected: &[bool],
     deadline: Option<DurationText>,
@@ -150,7 +151,7 @@ pub(super) fn check_gate(plan: &Plan, wanted: Option<&str>) -> anyhow::Result<()
     clippy::disallowed_methods,
     reason = "a run is stamped with the wall clock"
 )]
-async fn observe_all(
+pub(super) async fn observe_all(
     plan: Arc<Plan>,
     selected: Vec<bool>,
     gate: Option<String>,
@@ -162,6 +163,7 @@ async fn observe_all(
         dialler: Arc::new(Dialler::new()),
         clean_ups,
         budget: Budget::new(observe::raise_open_files(), plan.agent.max_per_target),
+        history: history_to_read(&plan).await,
     };
     let interrupt = interrupted(deadline).context("cannot listen for signals")?;
     let bar = progress_bar(selected.iter().filter(|selected| **selected).count());
@@ -200,8 +202,26 @@ async fn observe_all(
     Ok((run, cut))
 }
 
+/// The configured history, where a probe reads it. One that cannot be read leaves those probes unknown.
+async fn history_to_read(plan: &Plan) -> Option<History> {
+    let settings = plan.history.as_ref()?;
+    let mut probes = plan.probes.iter();
+    if !probes.any(|probe| probe.probe.history_of().is_some()) {
+        return None;
+    }
+    match History::open(settings, &vantage(plan), Access::Read).await {
+        Ok(history) => Some(history),
+        Err(error) => {
+            terminal::error(&error.to_string());
+            None
+        }
+    }
+}
+
 /// Ends with the deadline of the run, or with the first SIGINT, SIGTERM or SIGHUP.
-fn interrupted(deadline: Option<Instant>) -> std::io::Result<impl Future<Output = Interrupt>> {
+pub(super) fn interrupted(
+    deadline: Option<Instant>,
+) -> std::io::Result<impl Future<Output = Interrupt>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = hang_up()?;

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::Diagnostics;
-use super::probe_table::{Common, build, digest};
+use super::probe_table::{Common, build, digest, hex};
 use super::rules::KindRules;
 use super::shape::{Shaper, take};
 use super::sources::Place;
@@ -71,8 +71,11 @@ impl AttestationReader {
         shaper.drop_absent(table);
         // What people attest may change and be judged again; where it was looked for may not.
         let own: Vec<&str> = self.own.iter().map(String::as_str).collect();
-        let params_digest = digest(probes::ATTESTED.info.name, table, &own);
+        let kind = probes::ATTESTED.info.name;
+        let params_digest = hex(&digest(kind, table, &own));
         let fits = shaper.table(table, span.clone(), &self.schema, "this attestation");
+        // Variables are in now.
+        let question = digest(kind, table, &own);
         let said: DeTable<'_> = own
             .iter()
             .filter_map(|key| table.remove_entry(*key))
@@ -94,14 +97,8 @@ impl AttestationReader {
         let rule = rules.iter().position(|rule| rule.name == UNCHANGED)?;
         let probe = probe.map(|probe| PlannedProbe {
             params_digest,
-            ..common.planned(
-                probes::ATTESTED.info.name,
-                probe,
-                rules,
-                defaults,
-                &item_place,
-                shaper,
-            )
+            question,
+            ..common.planned(kind, probe, rules, defaults, &item_place, shaper)
         });
         Some(Draft {
             table: said,

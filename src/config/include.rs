@@ -156,6 +156,9 @@ impl Reader<'_> {
                 .parent()
                 .unwrap_or(Path::new(""));
             let pattern = base.join(pattern);
+            if let Some(dir) = wildcard_dir(&pattern) {
+                self.sources.add_included_dir(dir);
+            }
             match expand(&pattern) {
                 Ok(paths) if paths.is_empty() => {
                     self.diagnostics
@@ -177,6 +180,18 @@ impl Reader<'_> {
     }
 }
 
+/// The directory in which a path with a wildcard in its last part looks.
+fn wildcard_dir(pattern: &Path) -> Option<&Path> {
+    let name = pattern.file_name()?.to_str()?;
+    if !name.contains(['*', '?']) {
+        return None;
+    }
+    match pattern.parent() {
+        Some(dir) if dir != Path::new("") => Some(dir),
+        _ => Some(Path::new(".")),
+    }
+}
+
 /// The files that a path with a wildcard in its last part names, sorted; without one: itself.
 fn expand(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     let name = pattern
@@ -190,10 +205,7 @@ fn expand(pattern: &Path) -> Result<Vec<PathBuf>, String> {
         .build()
         .map_err(|error| error.to_string())?
         .compile_matcher();
-    let dir = match pattern.parent() {
-        Some(dir) if dir != Path::new("") => dir,
-        _ => Path::new("."),
-    };
+    let dir = wildcard_dir(pattern).ok_or("not a path of a file")?;
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|error| error.to_string())? {
         let entry = entry.map_err(|error| error.to_string())?;

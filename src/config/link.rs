@@ -1,11 +1,12 @@
 //! Resolves what probes call each other: duplicates, unknown names and cycles.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::diagnostics::Diagnostics;
 use super::probe_table::Draft;
 use super::sources::{Place, Sources};
 use super::suggest::did_you_mean;
+use crate::history::HistorySettings;
 use crate::plan::PlannedProbe;
 
 /// The probes, and how items find them.
@@ -19,9 +20,15 @@ pub(super) struct Probes {
 }
 
 /// Resolves `depends_on`, and reports duplicates, unknown names and cycles.
-pub(super) fn link(drafts: Vec<Draft>, sources: &Sources, diagnostics: &mut Diagnostics) -> Probes {
+pub(super) fn link(
+    drafts: Vec<Draft>,
+    history: Option<&HistorySettings>,
+    sources: &Sources,
+    diagnostics: &mut Diagnostics,
+) -> Probes {
     let mut linked = Probes::default();
     check_names(&drafts, sources, diagnostics);
+    check_histories(&drafts, history, diagnostics);
     let mut places = Vec::with_capacity(drafts.len());
     let mut wanted = Vec::with_capacity(drafts.len());
     for draft in drafts {
@@ -79,6 +86,46 @@ fn check_names(drafts: &[Draft], sources: &Sources, diagnostics: &mut Diagnostic
                     diagnostic.help(did_you_mean(name, names.keys().copied()));
                 }
             }
+        }
+    }
+}
+
+/// A probe that reads the history of another names one, and looks no further back than is kept.
+fn check_histories(
+    drafts: &[Draft],
+    history: Option<&HistorySettings>,
+    diagnostics: &mut Diagnostics,
+) {
+    let names: HashSet<&str> = drafts.iter().map(|draft| &*draft.id).collect();
+    for draft in drafts {
+        let of = draft
+            .probe
+            .as_ref()
+            .and_then(|probe| probe.probe.history_of());
+        let (Some(of), Some(place)) = (of, &draft.history_of) else {
+            continue;
+        };
+        if of.probe == draft.id {
+            let text = format!("`{}` reads its own history: name another probe", draft.id);
+            diagnostics.error(place.clone(), text);
+        } else if !names.contains(of.probe) {
+            let text = format!(
+                "`{}` reads the history of `{}`, which is no probe",
+                draft.id, of.probe
+            );
+            let others = names.iter().copied().filter(|name| *name != draft.id);
+            diagnostics
+                .error(place.clone(), text)
+                .help(did_you_mean(of.probe, others));
+        }
+        if let Some(history) = history.filter(|history| history.retention < of.window) {
+            let text = format!(
+                "`{}` looks back {:?}, and the history is kept for {:?}: keep it longer",
+                draft.id, of.window, history.retention
+            );
+            diagnostics
+                .error(place.clone(), text)
+                .help("[history] retention says how long");
         }
     }
 }

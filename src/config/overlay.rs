@@ -1,5 +1,5 @@
-//! What a file says wins over what it includes: a variable, or a probe, item, category, gate or
-//! risk of the same id.
+//! What a file says wins over what it includes: a variable, or a probe, item, category, gate,
+//! risk or module of the same id.
 //! So a project takes a profile and changes what is different about itself.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use super::include::Document;
 use super::sources::Sources;
 
 /// The lists whose entries have ids.
-const LISTS: [&str; 5] = ["probe", "item", "category", "gate", "risk"];
+const LISTS: [&str; 6] = ["probe", "item", "category", "gate", "risk", "module"];
 
 /// Removes from each document what a document that includes it says itself.
 pub(super) fn overlay(documents: &mut [Document<'_>], sources: &Sources) {

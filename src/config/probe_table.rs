@@ -1,30 +1,38 @@
 //! `[[probe]]` tables → planned probes.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use super::diagnostics::Diagnostics;
 use super::rules::KindRules;
 use super::shape::{Shaper, check_id, take};
 use super::sources::Place;
 use super::suggest::did_you_mean;
 use super::tables::{DefaultsTable, ProbeTable, RetryOn};
-use crate::judge::Rule;
+use crate::judge::{Rule, Soft};
 use crate::params::DurationText;
 use crate::plan::{PlannedProbe, SourceRef};
 use crate::probes::{self, BuildError, KINDS, ParamError};
 
 /// Without `timeout` anywhere.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without `interval` anywhere.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
+/// Whoever asks more often measures the probe itself.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A probe whose dependencies are still names.
 pub(super) struct Draft {
     pub(super) id: String,
     pub(super) id_place: Place,
     pub(super) depends_on: Vec<(String, Place)>,
+    /// Where it says whose history it reads.
+    pub(super) history_of: Option<Place>,
     /// None: it has errors, which were reported; its name can still be referred to.
     pub(super) probe: Option<PlannedProbe>,
 }
@@ -35,8 +43,8 @@ pub(super) struct ProbeReader {
     pub(super) defaults: DefaultsTable,
 }
 
-struct KindState {
-    rules: KindRules,
+pub(super) struct KindState {
+    pub(super) rules: KindRules,
     schema: serde_json::Value,
 }
 
@@ -66,19 +74,25 @@ impl ProbeReader {
             return None;
         };
         let names = read_names(table, shaper);
-        let Some(state) = self.kind_of(table, &place, shaper) else {
+        let Some(state) = self.kind_of(table, &place, shaper, "probe") else {
             return names.map(|names| names.draft(None));
         };
         let mut rules = table.remove("rules");
         // What is absent is no part of the question that the evidence answers.
         shaper.drop_absent(table);
-        let digest = digest(state.rules.entry.info.name, table, &COMMON);
+        let kind = state.rules.entry.info.name;
+        let params_digest = hex(&digest(kind, table, &COMMON));
         let fits = shaper.table(table, span.clone(), &state.schema, "this probe");
+        // Variables are in now.
+        let question = digest(kind, table, &COMMON);
         let common = split_common(table, &state.schema);
         let good = names
             .as_ref()
             .is_some_and(|names| check_id(&names.id, &names.id_place, shaper.diagnostics));
         let common = take::<ProbeTable>(common, span.clone(), shaper);
+        if let Some(interval) = common.as_ref().and_then(|common| common.interval.as_ref()) {
+            check_interval(interval, shaper.file, shaper.diagnostics);
+        }
         let probe = if fits {
             build(state.rules.entry, table, &span, shaper)
         } else {
@@ -90,15 +104,20 @@ impl ProbeReader {
             .map(|probe| probe.enabled())
             .unwrap_or_default();
         let rules = state.rules.assemble(&enabled, rules.as_mut(), shaper);
-        let kind = state.rules.entry.info.name;
-        let names = names?;
+        let mut names = names?;
+        let history_of = probe.as_ref().and_then(|probe| probe.history_of());
+        names.history_of = history_of.map(|of| Place {
+            file: shaper.file,
+            span: find(table, of.param).unwrap_or(span),
+        });
         let probe = match (common, probe) {
             (Some(common), Some(probe)) if good => {
                 let common = Common::from(common);
                 let place = &names.id_place;
                 let planned = common.planned(kind, probe, rules, &self.defaults, place, shaper);
                 Some(PlannedProbe {
-                    params_digest: digest,
+                    params_digest,
+                    question,
                     ..planned
                 })
             }
@@ -107,18 +126,20 @@ impl ProbeReader {
         Some(names.draft(probe))
     }
 
-    fn kind_of(
+    /// The kind that a table names; `what` the table is: a probe, a module.
+    pub(super) fn kind_of(
         &mut self,
         table: &DeTable<'_>,
         place: &Place,
         shaper: &mut Shaper<'_>,
+        what: &str,
     ) -> Option<&mut KindState> {
         let names = || KINDS.iter().map(|kind| kind.info.name);
         let Some(kind) = table.get("kind") else {
             let listed: Vec<&str> = names().collect();
             shaper
                 .diagnostics
-                .error(place.clone(), "this probe has no `kind`")
+                .error(place.clone(), format!("this {what} has no `kind`"))
                 .help(format!("there are `{}`", listed.join("`, `")));
             return None;
         };
@@ -155,10 +176,12 @@ impl ProbeReader {
 }
 
 /// The keys that every probe has and that may be read whatever its kind.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 9] = [
     "id",
     "kind",
     "timeout",
+    "interval",
+    "soft",
     "retries",
     "retry_on",
     "tags",
@@ -170,6 +193,8 @@ const COMMON: [&str; 7] = [
 pub(super) struct Common {
     pub(super) id: String,
     pub(super) timeout: Option<DurationText>,
+    pub(super) interval: Option<DurationText>,
+    pub(super) soft: Option<Soft>,
     pub(super) retries: Option<u32>,
     pub(super) retry_on: Option<RetryOn>,
     pub(super) tags: Vec<String>,
@@ -180,6 +205,8 @@ impl From<ProbeTable> for Common {
         Self {
             id: table.id,
             timeout: table.timeout,
+            interval: table.interval.map(Spanned::into_inner),
+            soft: table.soft,
             retries: table.retries,
             retry_on: table.retry_on,
             tags: table.tags,
@@ -200,12 +227,18 @@ impl Common {
     ) -> PlannedProbe {
         let timeout = self.timeout.or(defaults.timeout);
         let retry_on = self.retry_on.or(defaults.retry_on);
+        let interval = self
+            .interval
+            .or_else(|| Some(defaults.interval.as_ref()?.get_ref().clone()));
         PlannedProbe {
             id: self.id,
             kind,
             target: probe.target(),
             probe,
             params_digest: String::new(),
+            question: [0; 32],
+            interval: interval.map_or(DEFAULT_INTERVAL, |interval| interval.0),
+            soft: self.soft,
             timeout: timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
             retries: self.retries.or(defaults.retries).unwrap_or(0),
             retry_on_fail: retry_on == Some(RetryOn::Fail),
@@ -222,7 +255,7 @@ impl Common {
 
 /// SHA-256 over the kind and its own parameters as written: before variables are put in, so that it
 /// holds no secret. The keys in `others` are no parameters of the kind.
-pub(super) fn digest(kind: &str, table: &DeTable<'_>, others: &[&str]) -> String {
+pub(super) fn digest(kind: &str, table: &DeTable<'_>, others: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(kind);
     for (key, value) in table {
@@ -231,10 +264,34 @@ pub(super) fn digest(kind: &str, table: &DeTable<'_>, others: &[&str]) -> String
             digest_value(value.get_ref(), &mut hash);
         }
     }
-    format!("sha256:{:x}", hash.finalize())
+    hash.finalize().into()
 }
 
-fn digest_value(value: &DeValue<'_>, hash: &mut Sha256) {
+pub(super) fn hex(digest: &[u8; 32]) -> String {
+    let mut text = String::with_capacity(7 + 64);
+    text.push_str("sha256:");
+    for byte in digest {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// An interval that is too short is an error at its place.
+pub(super) fn check_interval(
+    interval: &Spanned<DurationText>,
+    file: usize,
+    diagnostics: &mut Diagnostics,
+) {
+    if interval.get_ref().0 < SHORTEST_INTERVAL {
+        let span = interval.span();
+        diagnostics.error(
+            Place { file, span },
+            format!("an interval is at least {SHORTEST_INTERVAL:?}"),
+        );
+    }
+}
+
+pub(super) fn digest_value(value: &DeValue<'_>, hash: &mut Sha256) {
     // Each value with its type and length, so that no two tables read alike.
     hash.update(value.type_str());
     let text = match value {
@@ -280,6 +337,7 @@ struct Names {
     id: String,
     id_place: Place,
     depends_on: Vec<(String, Place)>,
+    history_of: Option<Place>,
 }
 
 impl Names {
@@ -288,6 +346,7 @@ impl Names {
             id: self.id,
             id_place: self.id_place,
             depends_on: self.depends_on,
+            history_of: self.history_of,
             probe,
         }
     }
@@ -312,6 +371,7 @@ fn read_names(table: &DeTable<'_>, shaper: &Shaper<'_>) -> Option<Names> {
         id: id.get_ref().as_str()?.to_owned(),
         id_place: place(id),
         depends_on,
+        history_of: None,
     })
 }
 
@@ -324,26 +384,36 @@ pub(super) fn build(
     let value = Spanned::new(span.clone(), DeValue::Table(table.clone()));
     match (entry.build)(ValueDeserializer::from(value)) {
         Ok(probe) => Some(probe),
-        Err(BuildError::Shape(error)) => {
-            let span = error.span().unwrap_or_else(|| span.clone());
-            let place = Place {
-                file: shaper.file,
-                span,
-            };
-            shaper
-                .diagnostics
-                .error(place, error.message().trim().to_owned());
+        Err(error) => {
+            report(error, table, span, shaper);
             None
         }
-        Err(BuildError::Params(errors)) => {
+    }
+}
+
+/// Says what is wrong with parameters, each at its place.
+pub(super) fn report(
+    error: BuildError,
+    table: &DeTable<'_>,
+    span: &std::ops::Range<usize>,
+    shaper: &mut Shaper<'_>,
+) {
+    let mut say = |span, message: String| {
+        let place = Place {
+            file: shaper.file,
+            span,
+        };
+        shaper.diagnostics.error(place, message);
+    };
+    match error {
+        BuildError::Shape(error) => {
+            let span = error.span().unwrap_or_else(|| span.clone());
+            say(span, error.message().trim().to_owned());
+        }
+        BuildError::Params(errors) => {
             for ParamError { param, message } in errors {
-                let place = Place {
-                    file: shaper.file,
-                    span: find(table, &param).unwrap_or_else(|| span.clone()),
-                };
-                shaper.diagnostics.error(place, message);
+                say(find(table, &param).unwrap_or_else(|| span.clone()), message);
             }
-            None
         }
     }
 }

@@ -6,11 +6,13 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::history::HistoryTable;
+use super::modules::of_module;
 use super::tables::{
-    AgentTable, AttestationTable, CategoryTable, DefaultsTable, GateTable, ItemTable, ProbeTable,
-    RiskTable, RuleTable, ScoreTable, WaiverTable,
+    AgentTable, AttestationTable, CategoryTable, DefaultsTable, GateTable, ItemTable,
+    MaintenanceTable, ProbeTable, RiskTable, RuleTable, ScoreTable, ServerTable, WaiverTable,
 };
-use crate::probes::{ATTESTED, KINDS, KindEntry};
+use crate::probes::{ATTESTED, KINDS, KindEntry, TargetParams};
 
 /// The schema of one table, everything inline.
 pub(super) fn of<T: JsonSchema>() -> Value {
@@ -40,7 +42,7 @@ pub(super) fn of_attestation() -> Value {
 }
 
 /// A schema with the parameters of a kind.
-fn with_params(mut common: Value, kind: &KindEntry) -> Value {
+pub(super) fn with_params(mut common: Value, kind: &KindEntry) -> Value {
     let own = (kind.params)().to_value();
     merge(&mut common, &own, "properties");
     if let (Some(required), Some(more)) = (
@@ -63,7 +65,15 @@ fn merge(into: &mut Value, from: &Value, key: &str) {
 
 /// The JSON Schema of `probes.toml`, for editors.
 pub fn config_schema() -> Value {
-    let probes: Vec<Value> = KINDS.iter().map(probe_for_editors).collect();
+    let probes: Vec<Value> = KINDS
+        .iter()
+        .map(|kind| for_editors(kind, of_probe(kind)))
+        .collect();
+    let modules: Vec<Value> = KINDS
+        .iter()
+        .filter(|kind| kind.target != TargetParams::None)
+        .map(|kind| for_editors(kind, of_module(kind)))
+        .collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "probes.toml",
@@ -77,6 +87,7 @@ pub fn config_schema() -> Value {
             },
             "agent": closed(of::<AgentTable>()),
             "defaults": closed(of::<DefaultsTable>()),
+            "history": closed(of::<HistoryTable>()),
             "vars": {
                 "description": "Values for ${var:NAME}.",
                 "type": "object",
@@ -89,13 +100,16 @@ pub fn config_schema() -> Value {
             "gate": { "type": "array", "items": closed(of::<GateTable>()) },
             "risk": { "type": "array", "items": closed(of::<RiskTable>()) },
             "attestation": { "type": "array", "items": closed(of_attestation()) },
+            "maintenance": { "type": "array", "items": closed(of::<MaintenanceTable>()) },
+            "server": closed(of::<ServerTable>()),
+            "module": { "type": "array", "items": { "oneOf": modules } },
             "waiver": { "type": "array", "items": closed(of::<WaiverTable>()) },
         },
     })
 }
 
-fn probe_for_editors(kind: &KindEntry) -> Value {
-    let mut schema = closed(of_probe(kind));
+fn for_editors(kind: &KindEntry, schema: Value) -> Value {
+    let mut schema = closed(schema);
     schema["title"] = json!(kind.info.name);
     schema["description"] = json!(kind.info.summary);
     schema["properties"]["kind"] = json!({ "const": kind.info.name });

@@ -28,6 +28,7 @@ pub struct Place {
 #[derive(Debug, Default)]
 pub struct Sources {
     files: Vec<SourceFile>,
+    included_dirs: Vec<PathBuf>,
 }
 
 impl Sources {
@@ -43,6 +44,18 @@ impl Sources {
             line_starts,
         });
         self.files.len() - 1
+    }
+
+    /// Remembers a directory whose files are included by a wildcard.
+    pub fn add_included_dir(&mut self, path: &Path) {
+        if !self.included_dirs.iter().any(|known| known == path) {
+            self.included_dirs.push(path.to_owned());
+        }
+    }
+
+    /// The directories whose files are included by a wildcard.
+    pub fn included_dirs(&self) -> &[PathBuf] {
+        &self.included_dirs
     }
 
     /// The file of that index.

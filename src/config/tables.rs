@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::params::DurationText;
+use crate::judge::Soft;
+use crate::params::{DurationText, FilePath, Secret};
 use crate::plan::RiskLevel;
 use crate::probes::Severity;
 
@@ -22,6 +23,10 @@ pub(super) struct AgentTable {
     /// The image digests that are being deployed.
     #[serde(default)]
     pub(super) digests: Vec<String>,
+    /// Where the digest that is deployed is observed, as `PROBE/fact`: a string, or a list of strings. When
+    /// it changes, windows over the past begin anew.
+    #[schemars(with = "Option<String>")]
+    pub(super) digest_from: Option<Spanned<String>>,
     /// The name of this vantage point; the host's name where it is not set.
     pub(super) vantage: Option<String>,
     /// The most probes at a time that may look at one target.
@@ -44,6 +49,9 @@ pub(super) enum RetryOn {
 pub(super) struct DefaultsTable {
     /// Bounds one attempt, all its steps together. Without it: 10s.
     pub(super) timeout: Option<DurationText>,
+    /// How often the daemon runs a probe, at least every 100ms. Without it: 30s.
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) interval: Option<Spanned<DurationText>>,
     /// Further attempts after one that observed nothing, at most 100. Without it: 0.
     #[schemars(range(max = 100))]
     pub(super) retries: Option<u32>,
@@ -65,6 +73,12 @@ pub(super) struct ProbeTable {
     pub(super) kind: String,
     /// Bounds one attempt, all its steps together.
     pub(super) timeout: Option<DurationText>,
+    /// How often the daemon runs it, at least every 100ms.
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) interval: Option<Spanned<DurationText>>,
+    /// In the daemon: `2/3` makes a fail hard when two of the last three runs that could look were bad; a single
+    /// bad run between good ones warns. Without it every fail is hard. An unknown is never softened.
+    pub(super) soft: Option<Soft>,
     /// Further attempts after one that observed nothing, at most 100: retries hide what is flaky.
     #[schemars(range(max = 100))]
     pub(super) retries: Option<u32>,
@@ -250,4 +264,79 @@ pub(super) struct WaiverTable {
     /// The last day on which it holds, UTC; at most 90 days from now.
     #[schemars(with = "String")]
     pub(super) expires: Spanned<String>,
+}
+
+/// `[[maintenance]]`: a declared window of time. What is seen in it is shown and judged as ever, and its slots
+/// are excluded from windows over the past. A gate is not let through by it: a waiver is for that.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct MaintenanceTable {
+    /// Ids of the items that it is about, `*` as wildcard; the probes that they need are with them.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) items: Vec<Spanned<String>>,
+    /// Ids of the probes that it is about, `*` as wildcard; the items that need them are shown with it.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) probes: Vec<Spanned<String>>,
+    /// When it begins, with an offset, such as 2026-12-31T22:00:00Z.
+    #[schemars(with = "String")]
+    pub(super) start: Spanned<String>,
+    /// When it ends, with an offset.
+    #[schemars(with = "String")]
+    pub(super) end: Spanned<String>,
+    /// Why.
+    #[schemars(with = "String")]
+    pub(super) reason: Spanned<String>,
+}
+
+/// `[server]`: how the daemon is asked. It is no part of the digest of the configuration.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct ServerTable {
+    /// `host:port` to listen on; port 0: any that is free, which is logged. Without it: 127.0.0.1:9730.
+    #[schemars(with = "Option<String>")]
+    pub(super) listen: Option<Spanned<String>>,
+    /// Bearer tokens, of which each request must carry one; they are kept hashed. Needed when `listen` is not
+    /// loopback. Without any, whoever can connect may ask.
+    #[schemars(with = "Option<Vec<Secret>>")]
+    pub(super) tokens: Option<Spanned<Vec<Spanned<Secret>>>>,
+    /// The certificate chain (PEM, leaf first) for TLS, with `key_file`. Both are read anew when they change.
+    #[schemars(with = "Option<FilePath>")]
+    pub(super) cert_file: Option<Spanned<FilePath>>,
+    /// The private key (PEM) of `cert_file`.
+    #[schemars(with = "Option<FilePath>")]
+    pub(super) key_file: Option<Spanned<FilePath>>,
+    /// The paths that need no token. Without it: `/healthz`, `/readyz` and `/metrics`.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) public: Option<Vec<Spanned<String>>>,
+    /// Names in the `Host` header that are answered on loopback, beside localhost and the addresses of
+    /// loopback: a foreign one is a page in a browser that was led here.
+    #[serde(default)]
+    pub(super) hosts: Vec<String>,
+    /// The most connections at a time. Without it: 512.
+    #[schemars(range(min = 1, max = 65536))]
+    pub(super) max_connections: Option<usize>,
+    /// The most requests that are answered at a time. Without it: 256.
+    #[schemars(range(min = 1, max = 65536))]
+    pub(super) max_requests: Option<usize>,
+    /// The most requests in a second that one address may make on the average. Without it: 2000.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub(super) requests_per_second: Option<u32>,
+    /// The most runs of `/probe` at a time. Without it: 64.
+    #[schemars(range(min = 1, max = 4096))]
+    pub(super) max_probes: Option<usize>,
+}
+
+/// The keys that every `[[module]]` has, whatever its kind; the others are the kind's, all but its target.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ModuleTable {
+    /// A stable, unique slug, such as `http_2xx`: what `/probe?module=` names.
+    pub(super) id: String,
+    /// The kind of system; `probe kinds` lists them.
+    #[expect(
+        dead_code,
+        reason = "read before the rest, to choose the kind; here for the schema"
+    )]
+    pub(super) kind: String,
+    /// Bounds one attempt; the timeout of the scrape bounds it too.
+    pub(super) timeout: Option<DurationText>,
 }

@@ -33,6 +33,13 @@ pub struct Phase {
     pub ms: f64,
 }
 
+impl Phase {
+    /// Seconds.
+    pub fn seconds(&self) -> f64 {
+        self.ms / 1_000.0
+    }
+}
+
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Try {

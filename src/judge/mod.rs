@@ -3,10 +3,12 @@
 
 pub mod expr;
 
+mod past;
 mod rule;
 mod score;
 mod status;
 
+pub use past::{BadSoft, FLAPPING_FROM, FLAPPING_RUNS, FLAPPING_UNTIL, Past, Soft};
 pub use rule::{Rule, RuleState, RuleVerdict, is_met, judge};
 pub(crate) use score::percent;
 pub use score::{Basis, Category, CategoryScore, Score, ScoreItem, Shares, Targets};

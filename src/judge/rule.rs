@@ -73,6 +73,24 @@ pub struct RuleVerdict {
     pub enabled: bool,
 }
 
+impl RuleVerdict {
+    /// The verdict on a rule that came to this result.
+    pub fn new(probe_id: &str, rule: &Rule, result: Status, reason: String) -> Self {
+        Self {
+            id: format!("{probe_id}/{}", rule.name),
+            name: rule.name.clone(),
+            severity: rule.severity,
+            result,
+            expr: rule.expr.source().to_owned(),
+            reason,
+            why: rule.why.clone(),
+            source: rule.source.clone(),
+            builtin: rule.builtin,
+            enabled: rule.state == RuleState::Enabled,
+        }
+    }
+}
+
 /// Judges what one run of a probe saw. The verdicts are in the order of the rules.
 pub fn judge(
     probe_id: &str,
@@ -88,18 +106,7 @@ pub fn judge(
                 RuleState::Off => (Status::Na, "switched off in the configuration".to_owned()),
                 RuleState::NotEnabled { why } => (Status::Na, format!("not enabled: {why}")),
             };
-            RuleVerdict {
-                id: format!("{probe_id}/{}", rule.name),
-                name: rule.name.clone(),
-                severity: rule.severity,
-                result,
-                expr: rule.expr.source().to_owned(),
-                reason,
-                why: rule.why.clone(),
-                source: rule.source.clone(),
-                builtin: rule.builtin,
-                enabled: rule.state == RuleState::Enabled,
-            }
+            RuleVerdict::new(probe_id, rule, result, reason)
         })
         .collect()
 }

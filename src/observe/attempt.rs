@@ -10,10 +10,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::budget::Budget;
 use super::pulse::{Pulse, TICK};
 use crate::evidence::{Envelope, Failure, Outcome, Redactor, Try, millis};
+use crate::history::History;
 use crate::judge::{RuleVerdict, Status};
 use crate::net::Dialler;
 use crate::plan::PlannedProbe;
-use crate::probes::{CleanUps, Context, Severity};
+use crate::probes::{CleanUps, Context, Earlier, Severity};
 
 /// A kind that is still running this long after its deadline has a defect.
 const GRACE: Duration = Duration::from_millis(250);
@@ -26,12 +27,14 @@ pub(super) struct Shared {
     pub(super) clean_ups: Arc<CleanUps>,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
-    pub(super) redactor: Arc<Redactor>,
+    pub(super) history: Option<History>,
 }
 
 /// Runs a probe until an attempt is good enough or no retry is left.
 pub(super) async fn run_probe(
     probe: &PlannedProbe,
+    redactor: &Redactor,
+    earlier: &Arc<[Earlier]>,
     shared: &Shared,
     tries: &Mutex<Vec<Try>>,
     judge: impl Fn(&mut Envelope) -> Vec<RuleVerdict>,
@@ -44,7 +47,7 @@ pub(super) async fn run_probe(
             .budget
             .acquire(&probe.target, probe.probe.descriptors())
             .await;
-        let (mut envelope, ended) = attempt(probe, shared).await;
+        let (mut envelope, ended) = attempt(probe, redactor, earlier, shared).await;
         drop(permit);
         let verdicts = judge(&mut envelope);
         let count = keep(tries, ended);
@@ -88,13 +91,20 @@ fn must_rule_failed(verdicts: &[RuleVerdict]) -> bool {
     clippy::disallowed_methods,
     reason = "the engine stamps evidence with the wall clock"
 )]
-async fn attempt(probe: &PlannedProbe, shared: &Shared) -> (Envelope, Try) {
+async fn attempt(
+    probe: &PlannedProbe,
+    redactor: &Redactor,
+    earlier: &Arc<[Earlier]>,
+    shared: &Shared,
+) -> (Envelope, Try) {
     let started_at = Timestamp::now();
     let begun = Instant::now();
     let late_before = shared.pulse.late();
     let deadline = begun + probe.longest_attempt();
     let ctx = Context::new(Arc::clone(&shared.dialler), deadline)
-        .with_clean_ups(Arc::clone(&shared.clean_ups));
+        .with_clean_ups(Arc::clone(&shared.clean_ups))
+        .with_earlier(Arc::clone(earlier))
+        .with_history(shared.history.clone());
     let seen = timeout_at(deadline + GRACE, probe.probe.observe(&ctx)).await;
     let took = begun.elapsed();
     let starved = is_starved(shared, late_before, probe, took).await;
@@ -107,7 +117,7 @@ async fn attempt(probe: &PlannedProbe, shared: &Shared) -> (Envelope, Try) {
     let (outcome, cause, facts) = match blame(seen, starved) {
         Ok(facts) => (Outcome::Observed, None, facts),
         Err(failure) => {
-            let cause = shared.redactor.string(failure.detail().to_owned());
+            let cause = redactor.string(failure.detail().to_owned());
             (failure.outcome(), Some(cause), Map::new())
         }
     };
@@ -167,6 +177,6 @@ fn blame(seen: Result<Facts, Failure>, starved: bool) -> Result<Facts, Failure> 
     clippy::disallowed_methods,
     reason = "the engine stamps evidence with the wall clock"
 )]
-pub(super) fn not_observed(probe: &PlannedProbe, cause: String) -> Envelope {
+pub fn not_observed(probe: &PlannedProbe, cause: String) -> Envelope {
     Envelope::not_observed(&probe.id, Timestamp::now(), cause)
 }

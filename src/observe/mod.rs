@@ -6,5 +6,6 @@ mod budget;
 mod pulse;
 mod schedule;
 
+pub use attempt::not_observed;
 pub use budget::{Budget, raise_open_files};
-pub use schedule::{Engine, Interrupt, Seen, run};
+pub use schedule::{Engine, Interrupt, Runner, Seen, defect, run};

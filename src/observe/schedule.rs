@@ -10,11 +10,12 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::attempt::{Shared, not_observed, run_probe, take};
 use super::budget::Budget;
 use super::pulse::Pulse;
-use crate::evidence::{Envelope, Redactor, Try};
+use crate::evidence::{Envelope, Try};
+use crate::history::History;
 use crate::judge::{RuleVerdict, is_met};
 use crate::net::Dialler;
 use crate::plan::Plan;
-use crate::probes::CleanUps;
+use crate::probes::{CleanUps, Earlier};
 
 /// Why a run ends before its probes do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Engine {
     pub clean_ups: Arc<CleanUps>,
     /// What may run at a time.
     pub budget: Budget,
+    /// The store of runs, for the kinds that read it.
+    pub history: Option<History>,
 }
 
 /// One probe's result.
@@ -51,6 +54,50 @@ pub struct Seen {
     pub envelope: Envelope,
     /// What its rules made of it.
     pub verdicts: Vec<RuleVerdict>,
+}
+
+/// Runs probes, one at a time or many: what all drivers share.
+#[derive(Clone)]
+pub struct Runner(Arc<Shared>);
+
+impl Runner {
+    /// One that runs until it is dropped; within a runtime.
+    pub fn new(engine: Engine) -> Self {
+        Self(Arc::new(Shared {
+            dialler: engine.dialler,
+            clean_ups: engine.clean_ups,
+            budget: engine.budget,
+            history: engine.history,
+            pulse: Pulse::start(),
+        }))
+    }
+
+    /// The same with other bounds; what runs now keeps its own.
+    #[must_use]
+    pub fn with_budget(&self, budget: Budget) -> Self {
+        Self::new(Engine {
+            dialler: Arc::clone(&self.0.dialler),
+            clean_ups: Arc::clone(&self.0.clean_ups),
+            budget,
+            history: self.0.history.clone(),
+        })
+    }
+
+    /// Runs one probe of `plan` with its retries. A kind that panics panics here: whoever drives it runs
+    /// it in a task of its own. Attempts that have ended are in `tries` meanwhile.
+    pub async fn run(
+        &self,
+        plan: &Plan,
+        index: usize,
+        earlier: Arc<[Earlier]>,
+        tries: &Mutex<Vec<Try>>,
+        judge: impl Fn(&mut Envelope) -> Vec<RuleVerdict>,
+    ) -> Seen {
+        let (probe, redactor) = (&plan.probes[index], &plan.redactor);
+        let (envelope, verdicts) =
+            run_probe(probe, redactor, &earlier, &self.0, tries, judge).await;
+        Seen { envelope, verdicts }
+    }
 }
 
 /// Runs every selected probe of `plan` and returns one result per probe, in order. `judge` is called
@@ -63,8 +110,7 @@ pub async fn run(
     mut progress: impl FnMut(usize),
     interrupt: impl Future<Output = Interrupt>,
 ) -> (Vec<Seen>, Option<Interrupt>) {
-    let redactor = Arc::clone(&plan.redactor);
-    let mut run = Running::new(plan, selected, engine, redactor, judge);
+    let mut run = Running::new(plan, selected, Runner::new(engine), judge);
     let mut interrupt = pin!(interrupt);
     run.start();
     let mut cut = None;
@@ -84,14 +130,14 @@ pub async fn run(
     (run.finish(cut), cut)
 }
 
-type Ended = Result<(Id, (Envelope, Vec<RuleVerdict>)), JoinError>;
+type Ended = Result<(Id, Seen), JoinError>;
 
 struct Running<J> {
     plan: Arc<Plan>,
     selected: Vec<bool>,
-    shared: Arc<Shared>,
+    runner: Runner,
     judge: J,
-    tasks: JoinSet<(Envelope, Vec<RuleVerdict>)>,
+    tasks: JoinSet<Seen>,
     by_task: HashMap<Id, usize>,
     seen: Vec<Option<Seen>>,
     /// The attempts of each probe that have ended, kept also when the run is cut.
@@ -105,13 +151,7 @@ impl<J> Running<J>
 where
     J: Fn(&Plan, usize, &mut Envelope) -> Vec<RuleVerdict> + Clone + Send + Sync + 'static,
 {
-    fn new(
-        plan: &Arc<Plan>,
-        selected: &[bool],
-        engine: Engine,
-        redactor: Arc<Redactor>,
-        judge: J,
-    ) -> Self {
+    fn new(plan: &Arc<Plan>, selected: &[bool], runner: Runner, judge: J) -> Self {
         let count = plan.probes.len();
         let mut dependents = vec![Vec::new(); count];
         let mut waiting = vec![0; count];
@@ -124,13 +164,7 @@ where
         Self {
             plan: Arc::clone(plan),
             selected: selected.to_vec(),
-            shared: Arc::new(Shared {
-                dialler: engine.dialler,
-                clean_ups: engine.clean_ups,
-                budget: engine.budget,
-                pulse: Pulse::start(),
-                redactor,
-            }),
+            runner,
             judge,
             tasks: JoinSet::new(),
             by_task: HashMap::with_capacity(count),
@@ -159,15 +193,17 @@ where
                 ready.extend(self.release(index));
                 continue;
             }
-            let (plan, shared, judge) = (
+            let (plan, runner, judge) = (
                 Arc::clone(&self.plan),
-                Arc::clone(&self.shared),
+                self.runner.clone(),
                 self.judge.clone(),
             );
             let tries = Arc::clone(&self.tries[index]);
             let handle = self.tasks.spawn(async move {
                 let judge = |envelope: &mut Envelope| judge(&plan, index, envelope);
-                run_probe(&plan.probes[index], &shared, &tries, judge).await
+                runner
+                    .run(&plan, index, Arc::default(), &tries, judge)
+                    .await
             });
             self.by_task.insert(handle.id(), index);
         }
@@ -218,7 +254,7 @@ where
             return 0;
         };
         match result {
-            Ok((envelope, verdicts)) => self.seen[index] = Some(Seen { envelope, verdicts }),
+            Ok(seen) => self.seen[index] = Some(seen),
             Err(error) => {
                 let cause = defect(&self.plan, index, error);
                 self.settle(index, not_observed(&self.plan.probes[index], cause));
@@ -248,7 +284,7 @@ where
 }
 
 /// A panic is a defect of ours: the probe could not look, and only that one.
-fn defect(plan: &Plan, index: usize, error: JoinError) -> String {
+pub fn defect(plan: &Plan, index: usize, error: JoinError) -> String {
     let kind = plan.probes[index].kind;
     if !error.is_panic() {
         return "its task was cancelled".to_owned();

@@ -3,21 +3,27 @@
 
 mod claim;
 mod item;
+mod module;
 mod select;
+mod server;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use claim::{Claim, ClaimStatus};
 pub use item::{Attestation, EXPIRES_SOON_DAYS, Item, Need, Waiver, days_until};
+pub use module::Module;
 pub use select::SelectError;
+pub use server::{PUBLIC, ServerSettings, TlsFiles, TokenHash, is_loopback};
 
 use crate::evidence::Redactor;
-use crate::judge::{Rule, Targets};
+use crate::history::HistorySettings;
+use crate::judge::{Rule, Soft, Targets};
 use crate::probes::Probe;
 
 /// Everything a run needs.
@@ -32,11 +38,19 @@ pub struct Plan {
     pub gates: Vec<Gate>,
     /// The register of risks, in the order of the configuration.
     pub risks: Vec<Risk>,
+    /// The declared windows of maintenance, in the order of the configuration.
+    pub maintenance: Vec<Maintenance>,
     /// The categories that are declared, and what the score is to reach.
     pub targets: Targets,
+    /// Probes without a target, for whoever names one.
+    pub modules: Vec<Module>,
+    /// How the daemon is asked.
+    pub server: ServerSettings,
+    /// Where runs are kept, where that is configured.
+    pub history: Option<HistorySettings>,
     /// Keeps the configuration's secrets out of everything printed.
     pub redactor: Arc<Redactor>,
-    /// SHA-256 over the configuration's files, as `sha256:…`.
+    /// SHA-256 over what the configuration's files say, `[server]` apart, as `sha256:…`.
     pub config_digest: String,
 }
 
@@ -51,10 +65,21 @@ pub struct Agent {
     pub git_commit: Option<String>,
     /// The image digests that are being deployed.
     pub digests: Vec<String>,
+    /// Where the digest that is deployed is observed.
+    pub digest_from: Option<FactRef>,
     /// The name of this vantage point; the host's name where it is not set.
     pub vantage: Option<String>,
     /// The most probes at a time that may look at one target; none: no bound.
     pub max_per_target: Option<usize>,
+}
+
+/// A fact of a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactRef {
+    /// Index of the probe.
+    pub probe: usize,
+    /// The fact's name, and names within it.
+    pub path: Vec<String>,
 }
 
 /// Where something was configured.
@@ -78,6 +103,13 @@ pub struct PlannedProbe {
     pub target: String,
     /// SHA-256 over its kind and its parameters as written, as `sha256:…`.
     pub params_digest: String,
+    /// SHA-256 over its kind and its parameters with variables put in: never printed, because secrets are
+    /// among them. Equal ones ask the same question.
+    pub question: [u8; 32],
+    /// How often the daemon runs it.
+    pub interval: Duration,
+    /// How many bad runs make a fail hard; none: the first.
+    pub soft: Option<Soft>,
     /// Bounds one attempt, beside the time for which the kind must watch.
     pub timeout: Duration,
     /// Further attempts after one that observed nothing.
@@ -98,6 +130,30 @@ impl PlannedProbe {
     /// What one attempt may take in all.
     pub fn longest_attempt(&self) -> Duration {
         self.timeout + self.probe.extra_time()
+    }
+}
+
+/// A declared window of maintenance. It changes no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Maintenance {
+    /// When it begins.
+    pub start: Timestamp,
+    /// When it has ended.
+    pub end: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Indices of the items that are shown with it: those that it names, and those that need a probe that
+    /// it names.
+    pub items: Vec<usize>,
+    /// Indices of the probes whose slots are excluded: those that it names, and those that an item that it
+    /// names needs.
+    pub probes: Vec<usize>,
+}
+
+impl Maintenance {
+    /// Whether it holds at that moment.
+    pub fn holds(&self, at: Timestamp) -> bool {
+        self.start <= at && at < self.end
     }
 }
 

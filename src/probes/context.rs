@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::clean_up::{CleanUp, CleanUps};
 use crate::evidence::{Failure, Trail};
+use crate::history::History;
 use crate::net::Dialler;
 use crate::net::api::{Api, Endpoint};
 
@@ -29,6 +30,7 @@ pub struct Context {
     dialler: Arc<Dialler>,
     deadline: Instant,
     earlier: Arc<[Earlier]>,
+    history: Option<History>,
     trail: Mutex<Trail>,
     clean_ups: Arc<CleanUps>,
 }
@@ -40,6 +42,7 @@ impl Context {
             dialler,
             deadline,
             earlier: Arc::default(),
+            history: None,
             trail: Mutex::default(),
             clean_ups: Arc::default(),
         }
@@ -73,6 +76,18 @@ impl Context {
     pub fn with_earlier(mut self, earlier: Arc<[Earlier]>) -> Self {
         self.earlier = earlier;
         self
+    }
+
+    /// With a store of what probes saw.
+    #[must_use]
+    pub fn with_history(mut self, history: Option<History>) -> Self {
+        self.history = history;
+        self
+    }
+
+    /// What probes saw over time, where that is kept.
+    pub const fn history(&self) -> Option<&History> {
+        self.history.as_ref()
     }
 
     /// What earlier runs of this probe observed, the oldest first: at most

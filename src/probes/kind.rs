@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::Context;
+use super::template::{Sample, TargetParams};
 use crate::evidence::{FactSchema, Failure, SchemaError};
 use crate::net::api::BadParam;
 
@@ -114,6 +115,17 @@ impl From<BadParam> for ParamError {
     }
 }
 
+/// A probe that reads the history of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryOf<'p> {
+    /// The parameter that names the other.
+    pub param: &'static str,
+    /// The id of the other.
+    pub probe: &'p str,
+    /// How far back it looks.
+    pub window: Duration,
+}
+
 /// A kind of probe: it knows one kind of system, gathers facts, and never judges them.
 ///
 /// `observe` must finish by [`Context::deadline`]: every await on the network has a deadline and
@@ -124,6 +136,8 @@ pub trait ProbeKind: Sized + Send + Sync + 'static {
     const INFO: KindInfo;
     /// The built-in rules, in the order in which they are printed.
     const RULES: &'static [RuleSpec<Self::Config>];
+    /// Which parameters are the target, where a `[[module]]` leaves it to the request.
+    const TARGET: TargetParams = TargetParams::None;
     /// The parameters. Every field has rustdoc; `#[serde(deny_unknown_fields)]` is not needed.
     type Config: DeserializeOwned + JsonSchema + Send + Sync;
     /// The facts. Every field has rustdoc, with units; no `Option`.
@@ -163,6 +177,16 @@ pub trait ProbeKind: Sized + Send + Sync + 'static {
         0
     }
 
+    /// What `blackbox_exporter` calls the numbers among these facts.
+    fn samples(_facts: &Map<String, Value>) -> Vec<Sample> {
+        Vec::new()
+    }
+
+    /// The probe whose history it reads, where it reads one.
+    fn history_of(&self) -> Option<HistoryOf<'_>> {
+        None
+    }
+
     /// One attempt.
     fn observe(&self, ctx: &Context) -> impl Future<Output = Result<Self::Facts, Failure>> + Send;
 }
@@ -182,6 +206,8 @@ pub trait Probe: Send + Sync {
     fn extra_time(&self) -> Duration;
     /// How many earlier runs it compares with.
     fn earlier_runs(&self) -> usize;
+    /// The probe whose history it reads.
+    fn history_of(&self) -> Option<HistoryOf<'_>>;
     /// For each built-in rule in order: whether it is part of this probe.
     fn enabled(&self) -> Vec<bool>;
     /// One attempt; the facts as JSON.
@@ -210,6 +236,10 @@ impl<K: ProbeKind> Probe for K {
 
     fn earlier_runs(&self) -> usize {
         ProbeKind::earlier_runs(self)
+    }
+
+    fn history_of(&self) -> Option<HistoryOf<'_>> {
+        ProbeKind::history_of(self)
     }
 
     fn enabled(&self) -> Vec<bool> {
@@ -278,6 +308,10 @@ pub struct KindEntry {
     pub params: fn() -> schemars::Schema,
     /// Makes a probe from its parameters.
     pub build: fn(toml::de::ValueDeserializer<'_>) -> Built,
+    /// Which parameters are the target.
+    pub target: TargetParams,
+    /// What `blackbox_exporter` calls the numbers among the facts.
+    pub samples: fn(&Map<String, Value>) -> Vec<Sample>,
 }
 
 impl KindEntry {
@@ -289,6 +323,8 @@ impl KindEntry {
             facts: FactSchema::of::<K::Facts>,
             params: params_schema::<K>,
             build: build::<K>,
+            target: K::TARGET,
+            samples: K::samples,
         }
     }
 }

@@ -9,6 +9,7 @@ mod dns;
 mod document;
 mod elasticsearch;
 mod grafana;
+mod history;
 mod http;
 mod kafka;
 mod loki;
@@ -17,13 +18,16 @@ mod postgres;
 mod prometheus;
 mod redis;
 mod tcp;
+mod template;
 mod tls;
 
 pub use clean_up::{CleanUp, CleanUps};
 pub use context::{Context, Earlier};
+pub use template::{Sample, TargetParams, Template};
+
 pub use kind::{
-    BoxFuture, BuildError, Built, BuiltinRule, Condition, Effect, InitHint, KindEntry, KindInfo,
-    ParamError, Probe, ProbeKind, RuleSpec, Severity,
+    BoxFuture, BuildError, Built, BuiltinRule, Condition, Effect, HistoryOf, InitHint, KindEntry,
+    KindInfo, ParamError, Probe, ProbeKind, RuleSpec, Severity,
 };
 
 /// Every kind, in the order in which `probe kinds` prints them. Adding one is one line.
@@ -33,6 +37,7 @@ pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<document::Document>(),
     KindEntry::of::<elasticsearch::Elasticsearch>(),
     KindEntry::of::<grafana::Grafana>(),
+    KindEntry::of::<history::History>(),
     KindEntry::of::<http::Http>(),
     KindEntry::of::<kafka::Kafka>(),
     KindEntry::of::<loki::Loki>(),

@@ -22,7 +22,7 @@ use std::path::Path;
 
 pub(crate) use json::write as write_json;
 pub use language::Language;
-pub use prometheus::Readiness;
+pub use prometheus::{ItemLabels, Readiness};
 pub(crate) use text::printable;
 
 use crate::verdict::Verdict;

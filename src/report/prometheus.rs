@@ -11,10 +11,10 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::text::{RANKED, counts, one_line, run_seconds};
-use crate::judge::{Shares, Status};
+use super::text::{RANKED, one_line, run_seconds};
+use crate::judge::{Score, Shares, Status};
 use crate::plan::RiskLevel;
-use crate::verdict::{Basis, Freshness, Verdict};
+use crate::verdict::{Basis, Freshness, GateReport, RiskReport, Verdict};
 
 pub(super) fn write(verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
     let mut registry = Registry::default();
@@ -73,6 +73,46 @@ impl Item {
     }
 }
 
+/// What the families say of an item.
+#[derive(Debug, Clone, Copy)]
+pub struct ItemLabels<'i> {
+    /// Its id.
+    pub id: &'i str,
+    /// What people call it.
+    pub title: &'i str,
+    /// Its section.
+    pub section: Option<&'i str>,
+    /// Its category for the score.
+    pub category: Option<&'i str>,
+    /// Who answers for it.
+    pub owner: Option<&'i str>,
+    /// The true result.
+    pub result: Status,
+    /// How the result came about.
+    pub basis: Basis,
+    /// Whether its evidence is recent enough.
+    pub freshness: Freshness,
+    /// When the oldest evidence for it was observed, UTC.
+    pub observed_at: Option<Timestamp>,
+}
+
+impl From<ItemLabels<'_>> for Item {
+    fn from(item: ItemLabels<'_>) -> Self {
+        let text = |text: Option<&str>| text.map(one_line).unwrap_or_default();
+        Self {
+            id: one_line(item.id),
+            title: one_line(item.title),
+            section: text(item.section),
+            category: text(item.category),
+            owner: text(item.owner),
+            result: item.result,
+            basis: item.basis,
+            freshness: item.freshness,
+            observed_at: item.observed_at,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Share {
     shares: Option<Shares>,
@@ -82,26 +122,42 @@ struct Share {
 impl Readiness {
     /// Those of a verdict.
     pub fn of(verdict: &Verdict) -> Self {
-        let text = |text: &Option<String>| text.as_deref().map(one_line).unwrap_or_default();
-        let items = verdict.items.iter().map(|item| Item {
-            id: one_line(&item.id),
-            title: one_line(&item.title),
-            section: text(&item.section),
-            category: text(&item.category),
-            owner: text(&item.owner),
+        let items = verdict.items.iter().map(|item| ItemLabels {
+            id: &item.id,
+            title: &item.title,
+            section: item.section.as_deref(),
+            category: item.category.as_deref(),
+            owner: item.owner.as_deref(),
             result: item.result,
             basis: item.basis,
             freshness: item.freshness,
             observed_at: item.observed_at,
         });
-        let score = &verdict.score;
+        Self::of_parts(
+            items,
+            &verdict.gates,
+            &verdict.risks,
+            &verdict.score,
+            verdict.finished_at,
+        )
+    }
+
+    /// Those of a verdict that is known in parts.
+    pub fn of_parts<'i>(
+        items: impl Iterator<Item = ItemLabels<'i>>,
+        gates: &[GateReport],
+        risks: &[RiskReport],
+        score: &Score,
+        finished_at: Timestamp,
+    ) -> Self {
+        let items: Arc<[Item]> = items.map(Item::from).collect();
+        let count = |status: Status| items.iter().filter(|item| item.result == status).count();
         Self {
-            items: items.collect(),
-            counts: counts(&verdict.items),
-            gates: (verdict.gates.iter())
+            counts: RANKED.map(count),
+            gates: (gates.iter())
                 .map(|gate| (one_line(&gate.id), gate.result))
                 .collect(),
-            risks: (verdict.risks.iter())
+            risks: (risks.iter())
                 .map(|risk| (one_line(&risk.id), risk.level, risk.result))
                 .collect(),
             score: Share {
@@ -117,7 +173,8 @@ impl Readiness {
                     Some((one_line(category.category.as_ref()?), share))
                 })
                 .collect(),
-            finished_at: verdict.finished_at,
+            items,
+            finished_at,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Whether an attestation holds: it is in force, and its document is the one that was attested.
 
-use super::fold::Run;
+use super::item::{Evidence, Moment};
 use super::{AttestationReport, Finding, ItemReport};
-use crate::judge::Status;
-use crate::plan::{Attestation, EXPIRES_SOON_DAYS, Plan, days_until};
+use crate::judge::{RuleState, Status};
+use crate::plan::{Attestation, EXPIRES_SOON_DAYS, Need, Plan, days_until};
 
 /// What is found of an attestation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +21,10 @@ pub(super) enum Standing {
 pub(super) fn stand(
     attestation: &Attestation,
     plan: &Plan,
-    run: &Run,
+    moment: Moment,
+    evidence: &impl Evidence,
 ) -> (Standing, AttestationReport) {
-    let (standing, reason) = standing(attestation, plan, run);
+    let (standing, reason) = standing(attestation, plan, moment, evidence);
     let probe = &plan.probes[attestation.probe];
     let report = AttestationReport {
         owner: attestation.owner.clone(),
@@ -38,21 +39,37 @@ pub(super) fn stand(
     (standing, report)
 }
 
-fn standing(attestation: &Attestation, plan: &Plan, run: &Run) -> (Standing, String) {
+fn standing(
+    attestation: &Attestation,
+    plan: &Plan,
+    moment: Moment,
+    evidence: &impl Evidence,
+) -> (Standing, String) {
     let (issued, expires) = (attestation.issued, attestation.expires);
-    if run.last_day() > expires {
+    if moment.last_day() > expires {
         let reason = format!("the attestation has expired: it held until {expires}");
         return (Standing::Stale, reason);
     }
-    if run.first_day() < issued {
+    if moment.first_day() < issued {
         let reason = format!("the attestation is not in force yet: it holds from {issued}");
         return (Standing::Unknown, reason);
     }
-    let observation = &run.observations[attestation.probe];
-    let unchanged = &observation.rules[attestation.rule];
-    let url = &plan.probes[attestation.probe].target;
-    let mut others = observation.rules.iter().filter(|rule| rule.enabled);
-    let wrong = others.find(|rule| rule.result != Status::Pass);
+    let probe = &plan.probes[attestation.probe];
+    let verdict = |rule: usize| {
+        evidence.rule(Need {
+            probe: attestation.probe,
+            rule,
+        })
+    };
+    let unchanged = verdict(attestation.rule);
+    let url = &probe.target;
+    let enabled = probe
+        .rules
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| matches!(rule.state, RuleState::Enabled));
+    let mut verdicts = enabled.map(|(rule, _)| verdict(rule));
+    let wrong = verdicts.find(|rule| rule.result != Status::Pass);
     match (unchanged.result, wrong) {
         (Status::Pass, None) => (Standing::Held, String::new()),
         (Status::Pass, Some(rule)) => {
@@ -60,10 +77,10 @@ fn standing(attestation: &Attestation, plan: &Plan, run: &Run) -> (Standing, Str
             (Standing::Unknown, reason)
         }
         (Status::Fail, _) => {
-            let seen = observation.envelope.facts.get("sha256");
-            let seen = seen.and_then(serde_json::Value::as_str).unwrap_or_default();
-            let reason =
-                format!("{url} is not the document that was attested: its sha256 is {seen}");
+            let reason = format!(
+                "{url} is not the document that was attested: {}",
+                unchanged.reason
+            );
             (Standing::Stale, reason)
         }
         _ => {
@@ -77,10 +94,14 @@ fn standing(attestation: &Attestation, plan: &Plan, run: &Run) -> (Standing, Str
 }
 
 /// An attestation that does not hold, or soon will not. One that nobody asked for in this run is no finding.
-pub(super) fn finding(attestation: &Attestation, item: &ItemReport, run: &Run) -> Option<Finding> {
+pub(super) fn finding(
+    attestation: &Attestation,
+    item: &ItemReport,
+    moment: Moment,
+    selected: bool,
+) -> Option<Finding> {
     let report = item.attestation.as_ref()?;
-    let days = days_until(run.last_day(), attestation.expires);
-    let selected = run.selected[attestation.probe];
+    let days = days_until(moment.last_day(), attestation.expires);
     let (code, text) = if !report.held && selected {
         let text = format!(
             "the attestation of `{}` by {} does not hold: {}",

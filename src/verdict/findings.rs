@@ -3,21 +3,27 @@
 use jiff::civil::Date;
 
 use super::attestation;
-use super::fold::Run;
+use super::item::Moment;
 use super::{Finding, ItemReport};
 use crate::plan::{EXPIRES_SOON_DAYS, Plan, days_until};
 
-/// The findings about all items, in their order.
-pub(super) fn of_items(plan: &Plan, items: &[ItemReport], run: &Run) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (item, report) in plan.items.iter().zip(items) {
-        if let Some(waiver) = &item.waiver {
-            findings.extend(of_waiver(report, waiver.expires, run));
-        }
-        if let Some(attestation) = &item.attestation {
-            findings.extend(attestation::finding(attestation, report, run));
-        }
-    }
+/// The findings about one item; `selected` says whether a probe was asked.
+pub(crate) fn of_item(
+    plan: &Plan,
+    at: usize,
+    report: &ItemReport,
+    moment: Moment,
+    selected: impl Fn(usize) -> bool,
+) -> Vec<Finding> {
+    let item = &plan.items[at];
+    let waived = item
+        .waiver
+        .as_ref()
+        .and_then(|waiver| of_waiver(report, waiver.expires, moment));
+    let attested = item.attestation.as_ref().and_then(|attestation| {
+        attestation::finding(attestation, report, moment, selected(attestation.probe))
+    });
+    let mut findings: Vec<Finding> = waived.into_iter().chain(attested).collect();
     for finding in &mut findings {
         plan.redactor.replace(&mut finding.text);
     }
@@ -25,9 +31,9 @@ pub(super) fn of_items(plan: &Plan, items: &[ItemReport], run: &Run) -> Vec<Find
 }
 
 /// A waiver that does not hold, or soon will not.
-fn of_waiver(item: &ItemReport, expires: Date, run: &Run) -> Option<Finding> {
+fn of_waiver(item: &ItemReport, expires: Date, moment: Moment) -> Option<Finding> {
     let waiver = item.waiver.as_ref()?;
-    let days = days_until(run.last_day(), expires);
+    let days = days_until(moment.last_day(), expires);
     let (code, text) = if !waiver.applied {
         let text = format!(
             "the waiver for `{}` (result {}, until {}) does not hold: the result is {}, the day {}",
@@ -35,7 +41,7 @@ fn of_waiver(item: &ItemReport, expires: Date, run: &Run) -> Option<Finding> {
             waiver.result.as_str(),
             waiver.expires,
             item.result.as_str(),
-            run.day()
+            moment.day()
         );
         ("waiver-not-applied", text)
     } else if days <= EXPIRES_SOON_DAYS {

@@ -3,17 +3,17 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::item::{Evidence, Moment, fold_item, seen_by_gate};
 use super::{
     Basis, GateReport, Health, ItemReport, ProbeReport, RiskReport, SCHEMA, Source, Subject, Tool,
-    Vantage, Verdict, findings, item,
+    Vantage, Verdict, findings,
 };
 use crate::evidence::{Envelope, Outcome};
 use crate::judge::{self, RuleVerdict, Score, ScoreItem, Status};
-use crate::plan::{Plan, PlannedProbe, Risk};
+use crate::plan::{Item, Need, Plan, PlannedProbe, Risk};
 
 /// How a verdict came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,23 +57,6 @@ pub struct Run {
     pub gate: Option<String>,
 }
 
-impl Run {
-    /// The day of the run, UTC.
-    pub(super) fn day(&self) -> Date {
-        self.finished_at.to_zoned(TimeZone::UTC).date()
-    }
-
-    /// The earlier of the day of the run and today.
-    pub(super) fn first_day(&self) -> Date {
-        self.day().min(self.today)
-    }
-
-    /// The later of the day of the run and today.
-    pub(super) fn last_day(&self) -> Date {
-        self.day().max(self.today)
-    }
-}
-
 /// Judges what one probe saw, then takes the secrets out of it.
 ///
 /// The results are those of the real facts: a rule about an echoed secret must see the echo. The reasons
@@ -107,24 +90,39 @@ pub fn judge_probe(plan: &Plan, index: usize, envelope: &mut Envelope) -> Vec<Ru
 /// Folds a run.
 pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
     let hashes: Vec<String> = run.observations.iter().map(|o| o.envelope.hash()).collect();
-    let items: Vec<ItemReport> = plan
-        .items
-        .iter()
-        .map(|item| item::fold(item, plan, &run, &hashes))
+    let seen = Observed {
+        observations: &run.observations,
+        hashes: &hashes,
+    };
+    let moment = Moment {
+        now: run.finished_at,
+        today: run.today,
+    };
+    let items: Vec<ItemReport> = (0..plan.items.len())
+        .map(|at| fold_item(plan, at, plan.items[at].ttl, moment, &seen))
         .collect();
+    let by_gates = |item: usize| (items[item].id.as_str(), seen_by_gate(&items[item]));
     let gates: Vec<GateReport> = plan
         .gates
         .iter()
-        .map(|gate| fold_gate(&gate.id, gate.items.iter().map(|i| &items[*i])))
+        .map(|gate| fold_gate(&gate.id, gate.items.iter().map(|at| by_gates(*at))))
         .collect();
     let risks = plan
         .risks
         .iter()
-        .map(|risk| fold_risk(risk, &items))
+        .map(|risk| fold_risk(plan, risk, by_gates))
         .collect();
-    let findings = findings::of_items(plan, &items, &run);
+    let findings = items
+        .iter()
+        .enumerate()
+        .flat_map(|(at, report)| {
+            findings::of_item(plan, at, report, moment, |probe| run.selected[probe])
+        })
+        .collect();
     let gate = chosen_gate(run.gate.as_deref(), &gates);
-    let score = Score::of(&items.iter().map(score_item).collect::<Vec<_>>());
+    let scored = plan.items.iter().zip(&items);
+    let scored = scored.map(|(item, report)| score_item(item, report.result, report.basis));
+    let score = Score::of(&scored.collect::<Vec<_>>());
     let score = score.held_against(&plan.targets);
     let chosen = || {
         let pairs = run.observations.iter().zip(&run.selected);
@@ -150,16 +148,8 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
         schema: SCHEMA.to_owned(),
         run_id: run.id,
         mode: run.mode,
-        tool: Tool {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            config_digest: plan.config_digest.clone(),
-        },
-        subject: Subject {
-            environment: plan.agent.environment.clone(),
-            service: plan.agent.service.clone(),
-            git_commit: plan.agent.git_commit.clone(),
-            digests: plan.agent.digests.clone(),
-        },
+        tool: tool(plan),
+        subject: subject(plan),
         vantage: Vantage { host: run.host },
         started_at: run.started_at,
         finished_at: run.finished_at,
@@ -174,17 +164,64 @@ pub fn judge_run(plan: &Plan, run: Run) -> Verdict {
     }
 }
 
-/// What a gate sees: a waived result is a warning.
-fn seen_by_gate(item: &ItemReport) -> Status {
-    match item.basis {
-        Basis::Waived => Status::Warn,
-        Basis::Derived | Basis::Attested => item.result,
+/// What a run observed, as the fold of items reads it.
+struct Observed<'r> {
+    observations: &'r [Observation],
+    hashes: &'r [String],
+}
+
+impl Evidence for Observed<'_> {
+    fn observed_at(&self, probe: usize) -> Option<Timestamp> {
+        Some(self.observations[probe].envelope.observed_at)
+    }
+
+    fn hash(&self, probe: usize) -> &str {
+        &self.hashes[probe]
+    }
+
+    fn is_flaky(&self, probe: usize) -> bool {
+        let observation = &self.observations[probe];
+        is_flaky(&observation.envelope, &observation.rules)
+    }
+
+    fn is_flapping(&self, _: Need) -> bool {
+        false
+    }
+
+    fn rule(&self, need: Need) -> RuleVerdict {
+        self.observations[need.probe].rules[need.rule].clone()
     }
 }
 
-fn fold_gate<'i>(id: &str, items: impl Iterator<Item = &'i ItemReport>) -> GateReport {
-    let items: Vec<&ItemReport> = items.collect();
-    let result = match Status::fold(items.iter().map(|item| seen_by_gate(item))) {
+/// What makes a verdict of this plan.
+pub(crate) fn tool(plan: &Plan) -> Tool {
+    Tool {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config_digest: plan.config_digest.clone(),
+    }
+}
+
+/// What a verdict of this plan is about.
+pub(crate) fn subject(plan: &Plan) -> Subject {
+    Subject {
+        environment: plan.agent.environment.clone(),
+        service: plan.agent.service.clone(),
+        git_commit: plan.agent.git_commit.clone(),
+        digests: plan.agent.digests.clone(),
+    }
+}
+
+/// A probe that passes after a failed try.
+pub(crate) fn is_flaky(envelope: &Envelope, rules: &[RuleVerdict]) -> bool {
+    envelope.tries.len() > 1 && envelope.outcome == Outcome::Observed && judge::is_met(rules)
+}
+
+/// Folds items, each an id and what a gate sees of it.
+pub(crate) fn fold_gate<'i>(
+    id: &str,
+    items: impl Iterator<Item = (&'i str, Status)> + Clone,
+) -> GateReport {
+    let result = match Status::fold(items.clone().map(|(_, seen)| seen)) {
         // Nothing was asked of the target, so nothing was seen.
         None | Some(Status::Na) => Status::Unknown,
         Some(result) => result,
@@ -193,29 +230,35 @@ fn fold_gate<'i>(id: &str, items: impl Iterator<Item = &'i ItemReport>) -> GateR
         id: id.to_owned(),
         result,
         blocking: items
-            .iter()
-            .filter(|item| matches!(seen_by_gate(item), Status::Fail | Status::Unknown))
-            .map(|item| item.id.clone())
+            .filter(|(_, seen)| matches!(seen, Status::Fail | Status::Unknown))
+            .map(|(id, _)| id.to_owned())
             .collect(),
     }
 }
 
 /// A risk is as well mitigated as the worst of the items that mitigate it.
-fn fold_risk(risk: &Risk, items: &[ItemReport]) -> RiskReport {
-    let mitigating = || risk.items.iter().map(|i| &items[*i]);
-    let folded = fold_gate(&risk.id, mitigating());
+pub(crate) fn fold_risk<'i>(
+    plan: &Plan,
+    risk: &Risk,
+    seen: impl Fn(usize) -> (&'i str, Status) + Clone,
+) -> RiskReport {
+    let folded = fold_gate(&risk.id, risk.items.iter().map(|at| seen(*at)));
     RiskReport {
         id: folded.id,
         title: risk.title.clone(),
         titles: risk.titles.clone(),
         level: risk.level,
         result: folded.result,
-        items: mitigating().map(|item| item.id.clone()).collect(),
+        items: risk
+            .items
+            .iter()
+            .map(|at| plan.items[*at].id.clone())
+            .collect(),
         open: folded.blocking,
     }
 }
 
-fn chosen_gate(wanted: Option<&str>, gates: &[GateReport]) -> GateReport {
+pub(crate) fn chosen_gate(wanted: Option<&str>, gates: &[GateReport]) -> GateReport {
     let named = match (wanted, gates) {
         (Some(wanted), _) => gates.iter().find(|gate| gate.id == wanted),
         (None, [only]) => Some(only),
@@ -237,21 +280,25 @@ fn chosen_gate(wanted: Option<&str>, gates: &[GateReport]) -> GateReport {
     }
 }
 
-fn score_item(item: &ItemReport) -> ScoreItem {
+pub(crate) fn score_item(item: &Item, result: Status, basis: Basis) -> ScoreItem {
     ScoreItem {
         category: item.category.clone(),
         weight: item.weight,
-        status: item.result,
-        waived: item.basis == Basis::Waived,
-        basis: match item.basis {
+        status: result,
+        waived: basis == Basis::Waived,
+        basis: match basis {
             Basis::Attested => judge::Basis::Attested,
             Basis::Derived | Basis::Waived => judge::Basis::Derived,
         },
     }
 }
 
-fn probe_report(probe: &PlannedProbe, observation: Observation, hash: String) -> ProbeReport {
-    let flaky = item::is_flaky(&observation);
+pub(crate) fn probe_report(
+    probe: &PlannedProbe,
+    observation: Observation,
+    hash: String,
+) -> ProbeReport {
+    let flaky = is_flaky(&observation.envelope, &observation.rules);
     let Observation { envelope, rules } = observation;
     ProbeReport {
         id: probe.id.clone(),

@@ -1,13 +1,15 @@
-//! One item: the fold of the rules that it needs, how old their evidence is, and what people say of it.
+//! One item: the fold of the rules that it needs, how old their evidence is, and what people say of it. Pure.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::attestation::{self, Standing};
-use super::fold::{Observation, Run};
-use super::{Basis, Freshness, ItemReport, Source, WaiverReport};
-use crate::evidence::Outcome;
-use crate::judge::{self, RuleState, RuleVerdict, Status};
-use crate::plan::{Item, Plan, Waiver};
+use super::{Basis, Freshness, ItemReport, MaintenanceReport, Source, WaiverReport};
+use crate::judge::{RuleState, RuleVerdict, Status};
+use crate::plan::{Item, Need, Plan, Waiver};
 
 /// What is known of an item.
 struct Known {
@@ -18,12 +20,59 @@ struct Known {
     basis: Basis,
 }
 
-/// Folds one item; `hashes` are those of all evidence, by probe.
-pub(super) fn fold(item: &Item, plan: &Plan, run: &Run, hashes: &[String]) -> ItemReport {
+/// What the fold reads of what was seen.
+pub(crate) trait Evidence {
+    /// When a probe's evidence was observed; none where there is none yet.
+    fn observed_at(&self, probe: usize) -> Option<Timestamp>;
+    /// The hash of a probe's evidence.
+    fn hash(&self, probe: usize) -> &str;
+    /// Whether a probe passed only after a failed try.
+    fn is_flaky(&self, probe: usize) -> bool;
+    /// Whether a rule keeps changing.
+    fn is_flapping(&self, need: Need) -> bool;
+    /// The verdict of a rule.
+    fn rule(&self, need: Need) -> RuleVerdict;
+}
+
+/// When a fold takes place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// Freshness is judged at this moment.
+    pub(crate) now: Timestamp,
+    /// The day on which waivers must hold as well, UTC.
+    pub(crate) today: Date,
+}
+
+impl Moment {
+    /// The day of the evidence, UTC.
+    pub(super) fn day(self) -> Date {
+        self.now.to_zoned(TimeZone::UTC).date()
+    }
+
+    /// The earlier of the day of the evidence and today.
+    pub(super) fn first_day(self) -> Date {
+        self.day().min(self.today)
+    }
+
+    /// The later of the day of the evidence and today.
+    pub(super) fn last_day(self) -> Date {
+        self.day().max(self.today)
+    }
+}
+
+/// Folds the item at `at`, whose evidence may be as old as `ttl`.
+pub(crate) fn fold_item(
+    plan: &Plan,
+    at: usize,
+    ttl: Option<Duration>,
+    moment: Moment,
+    evidence: &impl Evidence,
+) -> ItemReport {
+    let item = &plan.items[at];
     let mut rules = Vec::with_capacity(item.needs.len());
     let mut statuses = Vec::with_capacity(item.needs.len());
     for need in &item.needs {
-        let verdict = &run.observations[need.probe].rules[need.rule];
+        let verdict = evidence.rule(*need);
         let enabled = matches!(
             plan.probes[need.probe].rules[need.rule].state,
             RuleState::Enabled
@@ -34,20 +83,33 @@ pub(super) fn fold(item: &Item, plan: &Plan, run: &Run, hashes: &[String]) -> It
         } else {
             Status::Unknown
         });
-        rules.push(verdict.clone());
+        rules.push(verdict);
     }
     let mut probes: Vec<usize> = item.probes().collect();
     probes.dedup();
     let observed_at = probes
         .iter()
-        .map(|probe| run.observations[*probe].envelope.observed_at)
+        .filter_map(|probe| evidence.observed_at(*probe))
         .min();
     let attested = item
         .attestation
         .as_ref()
-        .map(|attestation| attestation::stand(attestation, plan, run));
+        .map(|attestation| attestation::stand(attestation, plan, moment, evidence));
+    let flapping = item.needs.iter().find(|need| evidence.is_flapping(**need));
     let known = item_result(item, &rules, &statuses, attested.as_ref());
-    let known = if is_stale(item, observed_at, run.finished_at) {
+    let known = match flapping {
+        Some(need) if known.result == Status::Pass => {
+            let probe = &plan.probes[need.probe];
+            let rule = &probe.rules[need.rule].name;
+            Known {
+                result: Status::Warn,
+                reason: format!("flapping: {}/{rule} keeps changing", probe.id),
+                ..known
+            }
+        }
+        _ => known,
+    };
+    let known = if is_stale(ttl, observed_at, moment.now) {
         outdated(&known)
     } else {
         known
@@ -55,7 +117,7 @@ pub(super) fn fold(item: &Item, plan: &Plan, run: &Run, hashes: &[String]) -> It
     let waiver = item
         .waiver
         .as_ref()
-        .map(|waiver| waiver_report(waiver, known.result, run));
+        .map(|waiver| waiver_report(waiver, known.result, moment));
     ItemReport {
         id: item.id.clone(),
         title: item.title.clone(),
@@ -75,6 +137,7 @@ pub(super) fn fold(item: &Item, plan: &Plan, run: &Run, hashes: &[String]) -> It
         } else {
             Freshness::Fresh
         },
+        since: None,
         last_known: known.last,
         observed_at,
         owner: item.owner.clone(),
@@ -82,14 +145,14 @@ pub(super) fn fold(item: &Item, plan: &Plan, run: &Run, hashes: &[String]) -> It
         unmapped: item.unmapped,
         evidence: probes
             .iter()
-            .map(|probe| format!("{}@{}", plan.probes[*probe].id, hashes[*probe]))
+            .map(|probe| format!("{}@{}", plan.probes[*probe].id, evidence.hash(*probe)))
             .collect(),
-        flaky: probes
-            .iter()
-            .any(|probe| is_flaky(&run.observations[*probe])),
+        flaky: probes.iter().any(|probe| evidence.is_flaky(*probe)),
+        flapping: flapping.is_some(),
         rules,
         waiver,
         attestation: attested.map(|(_, report)| report),
+        maintenance: maintenance(plan, at, moment.now),
         misses: item.misses.clone(),
         remediation: item.remediation.clone(),
     }
@@ -169,8 +232,8 @@ fn reason_of(folded: Status, rules: &[RuleVerdict], statuses: &[Status]) -> Stri
         .unwrap_or_default()
 }
 
-fn is_stale(item: &Item, observed_at: Option<Timestamp>, now: Timestamp) -> bool {
-    let (Some(ttl), Some(observed_at)) = (item.ttl, observed_at) else {
+fn is_stale(ttl: Option<Duration>, observed_at: Option<Timestamp>, now: Timestamp) -> bool {
+    let (Some(ttl), Some(observed_at)) = (ttl, observed_at) else {
         return false;
     };
     let age = now.duration_since(observed_at);
@@ -178,19 +241,33 @@ fn is_stale(item: &Item, observed_at: Option<Timestamp>, now: Timestamp) -> bool
     age.is_negative() || age.unsigned_abs() > ttl
 }
 
-fn waiver_report(waiver: &Waiver, result: Status, run: &Run) -> WaiverReport {
+fn waiver_report(waiver: &Waiver, result: Status, moment: Moment) -> WaiverReport {
     WaiverReport {
         result: waiver.result,
         owner: waiver.owner.clone(),
         reason: waiver.reason.clone(),
         expires: waiver.expires.to_string(),
-        applied: waiver.result == result && run.last_day() <= waiver.expires,
+        applied: waiver.result == result && moment.last_day() <= waiver.expires,
     }
 }
 
-/// A probe that passes after a failed try.
-pub(super) fn is_flaky(observation: &Observation) -> bool {
-    observation.envelope.tries.len() > 1
-        && observation.envelope.outcome == Outcome::Observed
-        && judge::is_met(&observation.rules)
+/// The window of maintenance in which an item is.
+fn maintenance(plan: &Plan, item: usize, now: Timestamp) -> Option<MaintenanceReport> {
+    let window = plan
+        .maintenance
+        .iter()
+        .find(|window| window.holds(now) && window.items.binary_search(&item).is_ok())?;
+    Some(MaintenanceReport {
+        start: window.start,
+        end: window.end,
+        reason: window.reason.clone(),
+    })
+}
+
+/// What a gate sees: a waived result is a warning.
+pub(crate) fn seen_by_gate(item: &ItemReport) -> Status {
+    match item.basis {
+        Basis::Waived => Status::Warn,
+        Basis::Derived | Basis::Attested => item.result,
+    }
 }

@@ -14,7 +14,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use findings::of_item as findings_of_item;
 pub use fold::{Mode, Observation, Run, judge_probe, judge_run};
+pub(crate) use fold::{
+    chosen_gate, fold_gate, fold_risk, is_flaky, probe_report, score_item, subject, tool,
+};
+pub(crate) use item::{Evidence, Moment, fold_item, seen_by_gate};
 pub use schema::verdict_schema;
 
 use crate::evidence::{Outcome, Phase, Try};
@@ -67,7 +72,7 @@ pub struct Verdict {
 pub struct Tool {
     /// The version of probe.
     pub version: String,
-    /// SHA-256 over the configuration's files.
+    /// SHA-256 over what the configuration's files say, `[server]` apart.
     pub config_digest: String,
 }
 
@@ -195,6 +200,9 @@ pub struct ItemReport {
     pub basis: Basis,
     /// Whether its evidence is recent enough.
     pub freshness: Freshness,
+    /// Since when it has this result, UTC; in the daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// The result before staleness made it unknown, for display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_known: Option<Status>,
@@ -220,6 +228,9 @@ pub struct ItemReport {
     /// Somebody's word for it, whether it holds or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attestation: Option<AttestationReport>,
+    /// The maintenance window in which this was judged; it changes no result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<MaintenanceReport>,
     /// Evidence that is not gathered yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub misses: Option<String>,
@@ -228,6 +239,20 @@ pub struct ItemReport {
     pub remediation: Option<String>,
     /// Whether a probe behind it passed only after a failed try.
     pub flaky: bool,
+    /// Whether a rule that it needs keeps changing between failing and not: it is then at best a warning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flapping: bool,
+}
+
+/// A declared window of maintenance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MaintenanceReport {
+    /// When it began, UTC.
+    pub start: Timestamp,
+    /// When it ends, UTC.
+    pub end: Timestamp,
+    /// Why.
+    pub reason: String,
 }
 
 /// A waiver as it was applied, or not.

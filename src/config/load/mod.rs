@@ -1,5 +1,6 @@
 //! Loads a configuration: read, parse, check shapes, build probes, compile rules, resolve names.
 
+mod daemon;
 mod read;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +16,7 @@ use super::include::{Document, parse_all, read_all};
 use super::interpolate::Variables;
 use super::link::{Probes, link};
 use super::overlay::overlay;
-use super::probe_table::{Draft, ProbeReader};
+use super::probe_table::{Draft, ProbeReader, check_interval, digest_value};
 use super::sources::{Place, Sources};
 use super::tables::{
     AgentTable, CategoryTable, DefaultsTable, GateTable, ItemTable, RiskTable, ScoreTable,
@@ -25,6 +26,7 @@ use super::{attestations, categories, gates, items, relations, risks};
 use crate::evidence::{Redactor, RedactorBuilder};
 use crate::judge::Targets;
 use crate::plan::{Agent, Gate, Item, Plan, PlannedProbe};
+use daemon::fact_of;
 
 /// A plan and what is worth knowing about it.
 pub struct Loaded {
@@ -74,6 +76,9 @@ pub fn load(path: &Path, today: Date) -> Result<Loaded, Box<LoadError>> {
     })
 }
 
+/// Sections that say how the agent is reached, and nothing of what it sees.
+const NO_PART_OF_THE_DIGEST: [&str; 1] = ["server"];
+
 struct Loader<'s> {
     sources: &'s Sources,
     diagnostics: &'s mut Diagnostics,
@@ -96,16 +101,27 @@ impl<'s> Loader<'s> {
     }
 
     fn load(mut self, mut documents: Vec<Document<'_>>) -> Plan {
+        let config_digest = digest(&documents);
         overlay(&mut documents, self.sources);
         for document in &documents {
             self.check_sections(document);
             self.collect_vars(document);
         }
-        let agent: AgentTable = self.single(&mut documents, "agent");
-        let mut reader = ProbeReader::new(self.single(&mut documents, "defaults"));
+        let server = self.server(&mut documents);
+        let agent = self.optional::<AgentTable>(&mut documents, "agent");
+        let history = self.history(&mut documents);
+        let defaults = self.optional::<DefaultsTable>(&mut documents, "defaults");
+        if let Some((file, table)) = &defaults
+            && let Some(interval) = &table.interval
+        {
+            check_interval(interval, *file, self.diagnostics);
+        }
+        let defaults = defaults.map(|(_, table)| table).unwrap_or_default();
+        let mut reader = ProbeReader::new(defaults);
         let drafts = self.drafts(&mut documents, &mut reader);
-        let mut agent = Self::agent(agent);
-        let probes = link(drafts, self.sources, self.diagnostics);
+        let modules = self.modules(&mut documents, &mut reader);
+        let probes = link(drafts, history.as_ref(), self.sources, self.diagnostics);
+        let mut agent = self.agent(agent, &probes);
         let tables = self.list::<ItemTable>(&mut documents, "item");
         let mut targets = self.targets(&mut documents, &tables);
         let mut items = self.items(tables, &probes);
@@ -115,6 +131,7 @@ impl<'s> Loader<'s> {
         let gates = self.gates(&mut documents, &items);
         let risks = self.list::<RiskTable>(&mut documents, "risk");
         let mut risks = risks::risks(risks, &items, self.diagnostics);
+        let mut maintenance = self.maintenance(&mut documents, &items, &probes);
         if probes.is_empty() && !self.diagnostics.has_errors() {
             self.diagnostics
                 .error(
@@ -150,7 +167,8 @@ impl<'s> Loader<'s> {
         let risk_titles = risks
             .iter_mut()
             .flat_map(|risk| std::iter::once(&mut risk.title).chain(risk.titles.values_mut()));
-        let titles = titles.chain(risk_titles);
+        let reasons = maintenance.iter_mut().map(|window| &mut window.reason);
+        let titles = titles.chain(risk_titles).chain(reasons);
         for text in items.iter_mut().flat_map(Item::texts).chain(titles) {
             redactor.replace(text);
         }
@@ -160,9 +178,13 @@ impl<'s> Loader<'s> {
             items,
             gates,
             risks,
+            maintenance,
             targets,
+            modules,
+            server,
+            history,
             redactor,
-            config_digest: self.digest(),
+            config_digest,
         }
     }
 
@@ -187,8 +209,13 @@ impl<'s> Loader<'s> {
         drafts
     }
 
-    fn agent(table: AgentTable) -> Agent {
+    fn agent(&mut self, table: Option<(usize, AgentTable)>, probes: &Probes) -> Agent {
+        let (file, table) = table.unwrap_or_default();
+        let digest_from = table
+            .digest_from
+            .and_then(|from| fact_of(&from, file, probes, self.diagnostics));
         Agent {
+            digest_from,
             environment: table.environment,
             service: table.service,
             git_commit: table.git_commit,
@@ -199,7 +226,7 @@ impl<'s> Loader<'s> {
     }
 
     fn targets(&mut self, documents: &mut [Document<'_>], items: &[(usize, ItemTable)]) -> Targets {
-        let score: ScoreTable = self.single(documents, "score");
+        let score = self.single::<ScoreTable>(documents, "score");
         let tables = self.list::<CategoryTable>(documents, "category");
         categories::targets(&score, tables, items, self.diagnostics)
     }
@@ -310,13 +337,22 @@ impl<'s> Loader<'s> {
             );
         }
     }
+}
 
-    fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        for file in self.sources.files() {
-            hash.update((file.text.len() as u64).to_be_bytes());
-            hash.update(&file.text);
+/// SHA-256 over what the files say, as written.
+fn digest(documents: &[Document<'_>]) -> String {
+    let mut hash = Sha256::new();
+    for document in documents {
+        let table = document.table.get_ref();
+        let sections = table.iter().filter(|(key, _)| {
+            let name: &str = key.get_ref();
+            !NO_PART_OF_THE_DIGEST.contains(&name)
+        });
+        for (key, value) in sections {
+            hash.update((key.get_ref().len() as u64).to_be_bytes());
+            hash.update(key.get_ref().as_bytes());
+            digest_value(value.get_ref(), &mut hash);
         }
-        format!("sha256:{:x}", hash.finalize())
     }
+    format!("sha256:{:x}", hash.finalize())
 }

@@ -14,7 +14,7 @@ use crate::config::shape::{Shaper, take};
 use crate::config::sources::Place;
 use crate::config::suggest::did_you_mean;
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 15] = [
     "agent",
     "defaults",
     "vars",
@@ -26,6 +26,10 @@ const SECTIONS: [&str; 11] = [
     "risk",
     "waiver",
     "attestation",
+    "maintenance",
+    "history",
+    "server",
+    "module",
 ];
 
 impl Loader<'_> {
@@ -113,6 +117,19 @@ impl Loader<'_> {
     where
         T: Default + schemars::JsonSchema + for<'de> Deserialize<'de>,
     {
+        let found = self.optional(documents, name);
+        found.map(|(_, table)| table).unwrap_or_default()
+    }
+
+    /// The same where its absence says something; with the file that it stands in.
+    pub(super) fn optional<T>(
+        &mut self,
+        documents: &mut [Document<'_>],
+        name: &str,
+    ) -> Option<(usize, T)>
+    where
+        T: schemars::JsonSchema + for<'de> Deserialize<'de>,
+    {
         let schema = schema::of::<T>();
         let mut found = None;
         for document in documents {
@@ -128,9 +145,10 @@ impl Loader<'_> {
             }
             found = self
                 .table_of(file, entry, &schema, &format!("[{name}]"))
+                .map(|table| (file, table))
                 .or(found);
         }
-        found.unwrap_or_default()
+        found
     }
 
     pub(super) fn table_of<T: for<'de> Deserialize<'de>>(

@@ -16,6 +16,7 @@ mod observe;
 mod present;
 mod question;
 mod rules;
+mod samples;
 mod server;
 mod transport;
 mod zone;
@@ -23,9 +24,13 @@ mod zone;
 pub use config::Config;
 pub use facts::Facts;
 
+use serde_json::{Map, Value};
+
 use config::Plan;
 
-use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
+use super::{
+    Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec, Sample, TargetParams,
+};
 use crate::evidence::Failure;
 
 /// The kind.
@@ -44,6 +49,7 @@ impl ProbeKind for Dns {
         example: "name = \"www.example.com\"\ntype = \"A\"\n",
         init: &[] as &[InitHint],
     };
+    const TARGET: TargetParams = TargetParams::Entry { param: "resolvers" };
     const RULES: &'static [RuleSpec<Config>] = rules::RULES;
     type Config = Config;
     type Facts = Facts;
@@ -77,6 +83,10 @@ impl ProbeKind for Dns {
         } else {
             resolvers
         }
+    }
+
+    fn samples(facts: &Map<String, Value>) -> Vec<Sample> {
+        samples::samples(facts)
     }
 
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {

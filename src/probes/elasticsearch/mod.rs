@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use self::config::{Config, Lines};
 use self::facts::{ClusterStatus, Facts};
 use super::newest_line::{App, Clock};
-use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, Severity};
+use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, Severity, TargetParams};
 use crate::evidence::{Failure, Observed, UnknownWhy};
 use crate::net::api::{Answer, Api, ApiError, DESCRIPTORS, Endpoint, First, path, short};
 
@@ -53,6 +53,10 @@ impl ProbeKind for Elasticsearch {
         side_effects: "one search for a single line per application",
         example: "url = \"http://127.0.0.1:9200\"\napps = { api = \"logs-api-*\" }\nmax_age = \"5m\"\n",
         init: &[],
+    };
+    const TARGET: TargetParams = TargetParams::Url {
+        param: "url",
+        scheme: "http",
     };
     const RULES: &'static [RuleSpec<Config>] = &[
         rule(

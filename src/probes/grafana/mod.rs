@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use self::config::{Config, Endpoints};
 use self::facts::{ContactPoint, DataSource, DeclaredContactPoint, DeclaredDataSource, Facts};
-use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec};
+use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, TargetParams};
 use crate::evidence::{Failure, Observed, UnknownWhy};
 use crate::net::api::{Api, ApiError, DESCRIPTORS};
 
@@ -35,6 +35,10 @@ impl ProbeKind for Grafana {
         side_effects: "one failed login of `admin` a run unless `check_default_login = false`; with `check_panels` the queries of all panels",
         example: "url = \"http://127.0.0.1:3000\"\nauth = { bearer = \"${env:GRAFANA_TOKEN}\" }\nmin_dashboards = 1\n",
         init: &[],
+    };
+    const TARGET: TargetParams = TargetParams::Url {
+        param: "url",
+        scheme: "http",
     };
     const RULES: &'static [RuleSpec<Config>] = rules::RULES;
     type Config = Config;

@@ -8,6 +8,7 @@ mod exchange;
 mod facts;
 mod headers;
 mod location;
+mod samples;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use http::Request;
 use http::header::{self, HeaderMap};
 use http_body_util::Full;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use self::body::Body;
@@ -27,7 +29,8 @@ pub use self::facts::Facts;
 use self::facts::{BodyFacts, Redirect};
 use self::location::{Hop, Next};
 use super::{
-    Condition, Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec, Severity,
+    Condition, Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec, Sample,
+    Severity, TargetParams,
 };
 use crate::evidence::{Failure, Observed, UnknownWhy, millis};
 
@@ -51,6 +54,10 @@ impl ProbeKind for Http {
             variable: "API_URL",
             toml: "url = \"${env:{variable}}\"\n",
         }],
+    };
+    const TARGET: TargetParams = TargetParams::Url {
+        param: "url",
+        scheme: "http",
     };
     const RULES: &'static [RuleSpec<Config>] = &[
         RuleSpec {
@@ -112,6 +119,10 @@ impl ProbeKind for Http {
 
     fn secrets(&self) -> Vec<String> {
         self.prepared.secrets.clone()
+    }
+
+    fn samples(facts: &Map<String, Value>) -> Vec<Sample> {
+        samples::samples(facts)
     }
 
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use self::config::Config;
 use self::facts::Facts;
 use super::newest_line::{App, Clock};
-use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, Severity};
+use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, Severity, TargetParams};
 use crate::evidence::{Failure, Observed, UnknownWhy};
 use crate::net::api::{Answer, Api, ApiError, DESCRIPTORS, Endpoint, First, short};
 
@@ -32,6 +32,10 @@ impl ProbeKind for Loki {
         side_effects: "one query for a single line per application",
         example: "url = \"http://127.0.0.1:3100\"\napps = { api = '{app=\"api\"}' }\nmax_age = \"5m\"\n",
         init: &[],
+    };
+    const TARGET: TargetParams = TargetParams::Url {
+        param: "url",
+        scheme: "http",
     };
     const RULES: &'static [RuleSpec<Config>] = &[
         RuleSpec {

@@ -15,10 +15,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
-use super::config::Target;
 use super::row::unknown;
 use super::session::{Login, Session, cancel, in_words};
 use crate::evidence::{Observed, Unknown, UnknownWhy, millis};
+use crate::net::postgres::Target;
 use crate::probes::Context;
 
 /// A commit of our own.

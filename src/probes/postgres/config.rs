@@ -6,10 +6,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::dsn::{Dsn, SslMode};
 use super::patroni::Declared;
 use crate::net::api::{Endpoint, EndpointParams};
-use crate::net::{Roots, TlsProfile, load_roots};
+use crate::net::load_roots;
+use crate::net::postgres::Target;
 use crate::params::{DsnText, FilePath, UrlText};
 use crate::probes::ParamError;
 
@@ -111,13 +111,6 @@ pub struct Config {
     pub(super) allow_writes: bool,
 }
 
-/// One server of the probe, as its connection string says.
-pub(super) struct Target {
-    pub(super) dsn: Dsn,
-    pub(super) sslmode: SslMode,
-    pub(super) tls: TlsProfile,
-}
-
 /// The servers, the primary first.
 pub(super) fn targets(config: &Config, errors: &mut Vec<ParamError>) -> Vec<Arc<Target>> {
     let roots = config.ca_file.as_ref().and_then(|file| {
@@ -134,7 +127,7 @@ pub(super) fn targets(config: &Config, errors: &mut Vec<ParamError>) -> Vec<Arc<
     );
     let mut targets = Vec::new();
     for (param, text) in named {
-        match target(text.expose(), roots.as_ref()) {
+        match Target::new(text.expose(), roots.as_ref()) {
             Ok(target) => targets.push(Arc::new(target)),
             Err(message) => errors.push(ParamError::new(param, message)),
         }
@@ -147,26 +140,6 @@ pub(super) fn targets(config: &Config, errors: &mut Vec<ParamError>) -> Vec<Arc<
         errors.push(ParamError::new("standbys", message));
     }
     targets
-}
-
-fn target(text: &str, roots: Option<&Roots>) -> Result<Target, String> {
-    let dsn = Dsn::parse(text)?;
-    let (roots, private) = match (roots, &dsn.sslrootcert) {
-        (Some(roots), _) => (roots.clone(), true),
-        (None, Some(file)) => (load_roots(file)?, true),
-        (None, None) => (Roots::System, false),
-    };
-    let sslmode = match dsn.sslmode {
-        Some(SslMode::Require) if private => SslMode::VerifyCa,
-        Some(mode) => mode,
-        None if private => SslMode::VerifyFull,
-        None => SslMode::Prefer,
-    };
-    let tls = TlsProfile {
-        roots,
-        ..TlsProfile::default()
-    };
-    Ok(Target { dsn, sslmode, tls })
 }
 
 /// The REST APIs of Patroni.

@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Postgres;
-use super::config::Target;
 use super::hba_match::{Caller, Network, could_not_match};
 use super::observe::not_seen;
 use super::row::{Row, first, unknown};
 use super::session::Session;
 use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
+use crate::net::postgres::Target;
 
 /// `pg_hba.conf` of one server. The server shows the file, which need not be what it has loaded:
 /// where the file would not let our own connection in, or was seen to be changed after it was

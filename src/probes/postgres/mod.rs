@@ -7,10 +7,8 @@ mod audit;
 mod canary;
 mod columns;
 mod config;
-mod connect;
 mod database;
 mod database_rules;
-mod dsn;
 mod facts;
 mod hba;
 mod hba_match;
@@ -33,15 +31,14 @@ mod session;
 mod settings;
 mod sql;
 mod units;
-mod wire;
 
 use std::sync::Arc;
 
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
 use crate::evidence::Failure;
 use crate::net::api;
+use crate::net::postgres::Target;
 pub use config::Config;
-use config::Target;
 pub use facts::Facts;
 use revisions::Revisions;
 

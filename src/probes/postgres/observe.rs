@@ -6,7 +6,6 @@ use tokio::time::Instant;
 use super::activity::{self, Activity};
 use super::archiver::{self, Archiver};
 use super::canary::{self, Canary};
-use super::config::Target;
 use super::facts::{Facts, Role};
 use super::hba;
 use super::plaintext;
@@ -17,6 +16,7 @@ use super::server::{self, Position, Server, position, with};
 use super::session::Session;
 use super::{Postgres, database, patroni, settings};
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy};
+use crate::net::postgres::Target;
 use crate::probes::Context;
 
 pub(super) async fn observe(probe: &Postgres, ctx: &Context) -> Result<Facts, Failure> {

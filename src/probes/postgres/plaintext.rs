@@ -7,9 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::config::Target;
-use super::connect::tcp;
 use crate::evidence::{Observed, UnknownWhy};
+use crate::net::postgres::Target;
+use crate::net::postgres::tcp;
 use crate::net::{NetError, within};
 use crate::probes::Context;
 
@@ -34,7 +34,7 @@ const STEP: &str = "unencrypted startup";
 /// Asks one server. Its answer counts as a refusal only where the login over TLS of the same run
 /// got through: the control is the caller's.
 pub(super) async fn read(ctx: &Context, target: &Target, deadline: Instant) -> Observed<Plain> {
-    let mut stream = match tcp(ctx, target, deadline).await {
+    let mut stream = match tcp(ctx.net(), &|at| ctx.address(at), target, deadline).await {
         Ok(stream) => stream,
         Err(failure) => {
             return Observed::unknown(UnknownWhy::NotObserved, failure.detail());

@@ -5,10 +5,10 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::SimpleQueryMessage;
 
-use super::config::Target;
 use super::row::unknown;
 use super::session::{Login, Session};
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy};
+use crate::net::postgres::Target;
 use crate::probes::Context;
 
 /// A pooler in front of the primary.

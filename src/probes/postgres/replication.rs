@@ -5,11 +5,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::config::Target;
 use super::row::{Row, first, unknown};
 use super::server::NEEDS_MONITOR;
 use super::session::Session;
 use crate::evidence::{Failure, Observed, Unknown, UnknownWhy};
+use crate::net::postgres::Target;
 
 /// One that streams from the primary.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

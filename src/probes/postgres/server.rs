@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::config::Target;
 use super::facts::{Role, Switch};
 use super::lsn;
 use super::plaintext::Plain;
 use super::row::{Row, first};
 use super::session::Session;
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy};
+use crate::net::postgres::Target;
 
 /// What a role without it does not see.
 pub(super) const NEEDS_MONITOR: &str = "needs: GRANT pg_monitor TO the role of the probe";

@@ -12,12 +12,11 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{CancelToken, Client, Error};
 
-use super::config::Target;
-use super::connect::{login, open};
 use super::pooler;
 use super::row::{Row, first, unknown};
-use super::wire::{MAX_READ_BYTES, Ready, TOO_MUCH, Wire};
 use crate::evidence::{Failure, Unknown, UnknownWhy};
+use crate::net::postgres::Target;
+use crate::net::postgres::{MAX_READ_BYTES, Ready, TOO_MUCH, Wire, login, open};
 use crate::probes::{CleanUp, Context};
 
 /// What goes to every statement of a session.
@@ -51,7 +50,7 @@ impl Login {
         deadline: Instant,
     ) -> Result<Self, Refused> {
         let begun = Instant::now();
-        let wire = open(ctx, target, deadline).await?;
+        let wire = open(ctx.net(), &|at| ctx.address(at), target, deadline).await?;
         ctx.phase("connect", begun.elapsed());
         let (encrypted, read_bytes, asked) = (wire.is_encrypted(), wire.counter(), wire.asked());
         let begun = Instant::now();
@@ -368,7 +367,7 @@ fn cancel_when_cut(ctx: &Context, target: &Arc<Target>, client: &Client) -> Clea
 /// Asks the server, over a connection that this alone is for, to end what is under way.
 pub(super) async fn cancel(ctx: &Context, target: &Target, token: &CancelToken, deadline: Instant) {
     let asking = async {
-        if let Ok(wire) = open(ctx, target, deadline).await {
+        if let Ok(wire) = open(ctx.net(), &|at| ctx.address(at), target, deadline).await {
             token.cancel_query_raw(wire, Ready).await.ok();
         }
     };

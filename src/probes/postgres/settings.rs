@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
-use super::config::{SettingValue, Target};
+use super::config::SettingValue;
 use super::row::{Row, unknown};
 use super::session::Session;
 use super::units::{same, written};
 use crate::evidence::{Observed, Unknown, UnknownWhy};
+use crate::net::postgres::Target;
 
 /// A declared setting on one server.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

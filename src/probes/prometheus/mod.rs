@@ -17,7 +17,7 @@ mod wire;
 
 pub use self::config::Config;
 pub use self::facts::Facts;
-use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
+use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec, TargetParams};
 use crate::evidence::Failure;
 use crate::net::api::{self, Endpoint};
 
@@ -40,6 +40,10 @@ impl ProbeKind for Prometheus {
             variable: "PROMETHEUS_URL",
             toml: "url = \"${env:{variable}}\"\n",
         }],
+    };
+    const TARGET: TargetParams = TargetParams::Url {
+        param: "url",
+        scheme: "http",
     };
     const RULES: &'static [RuleSpec<Config>] = rules::RULES;
     type Config = Config;

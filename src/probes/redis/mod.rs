@@ -30,7 +30,7 @@ use redis::cmd;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
+use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec, TargetParams};
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy};
 use cluster::{MAX_NODES, Member};
 pub use config::Config;
@@ -61,6 +61,10 @@ impl ProbeKind for Redis {
             variable: "REDIS_URL",
             toml: "url = \"${env:{variable}}\"\n",
         }],
+    };
+    const TARGET: TargetParams = TargetParams::Url {
+        param: "url",
+        scheme: "redis",
     };
     const RULES: &'static [RuleSpec<Config>] = rules::RULES;
     type Config = Config;

@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::dial::{AddressState, Reached, State};
-use super::{Condition, Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, Severity};
+use super::{
+    Condition, Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, Severity, TargetParams,
+};
 use crate::evidence::{Failure, Observed, UnknownWhy};
 use crate::params::{FilePath, Guarded};
 
@@ -109,6 +111,11 @@ impl ProbeKind for Tcp {
         side_effects: "opens and closes a connection to every address; sends nothing unless `send` is set",
         example: "host = \"127.0.0.1\"\nport = 22\n",
         init: &[],
+    };
+    const TARGET: TargetParams = TargetParams::HostPort {
+        host: "host",
+        port: "port",
+        default_port: None,
     };
     const RULES: &'static [RuleSpec<Config>] = &[
         RuleSpec {

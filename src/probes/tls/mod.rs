@@ -9,6 +9,7 @@ mod handshake;
 mod hello;
 mod problem;
 mod rules;
+mod samples;
 mod smtp;
 mod starttls;
 mod summary;
@@ -27,10 +28,11 @@ use futures_util::future::join_all;
 use rustls::pki_types::ServerName;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec};
+use super::{Context, Effect, KindInfo, ParamError, ProbeKind, RuleSpec, Sample, TargetParams};
 use crate::evidence::Failure;
 use crate::net::{Roots, TlsProfile, load_identity, load_roots};
 use crate::params::FilePath;
@@ -87,6 +89,11 @@ impl ProbeKind for Tls {
         example: "host = \"example.com\"\nport = 443\n",
         init: &[],
     };
+    const TARGET: TargetParams = TargetParams::HostPort {
+        host: "host",
+        port: "port",
+        default_port: Some(443),
+    };
     const RULES: &'static [RuleSpec<Config>] = rules::RULES;
     type Config = Config;
     type Facts = Facts;
@@ -135,6 +142,10 @@ impl ProbeKind for Tls {
         } else {
             MAX_CONNECTIONS
         }
+    }
+
+    fn samples(facts: &Map<String, Value>) -> Vec<Sample> {
+        samples::samples(facts)
     }
 
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {

@@ -9,38 +9,34 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_postgres::config::{ChannelBinding, SslMode as LibrarySslMode, SslNegotiation};
 
-use super::config::Target;
+use super::Target;
 use super::dsn::SslMode;
 use super::wire::{Transport, Wire};
 use crate::evidence::Failure;
-use crate::net::{NetError, PeerChain, describe_certificate, is_own_root, within};
-use crate::probes::Context;
+use crate::net::{Dialler, NetError, PeerChain, describe_certificate, is_own_root, within};
 
 /// `SSLRequest`: its length and the number that PostgreSQL gave it.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// Opens a TCP connection to the first address that takes one.
-pub(super) async fn tcp(
-    ctx: &Context,
+/// Opens a TCP connection to the first address that takes one; `dialled` hears of each.
+pub async fn tcp(
+    net: &Dialler,
+    dialled: &(dyn Fn(SocketAddr) + Sync),
     target: &Target,
     deadline: Instant,
 ) -> Result<TcpStream, Failure> {
     let addresses: Vec<IpAddr> = match target.dsn.hostaddr {
         Some(address) => vec![address],
-        None => ctx.net().resolve(&target.dsn.host, deadline).await?,
+        None => net.resolve(&target.dsn.host, deadline).await?,
     };
     let mut last = None;
     let count = addresses.len();
     for (at, address) in addresses.into_iter().enumerate() {
         let address = SocketAddr::new(address, target.dsn.port);
-        ctx.address(address);
+        dialled(address);
         let left = deadline.saturating_duration_since(Instant::now());
         let parts = u32::try_from(count - at).unwrap_or(u32::MAX);
-        match ctx
-            .net()
-            .connect(address, Instant::now() + left / parts)
-            .await
-        {
+        match net.connect(address, Instant::now() + left / parts).await {
             Ok(stream) => return Ok(stream),
             Err(error) => last = Some(error),
         }
@@ -52,18 +48,19 @@ pub(super) async fn tcp(
 }
 
 /// Opens a connection with as much TLS as `sslmode` asks for.
-pub(super) async fn open(
-    ctx: &Context,
+pub async fn open(
+    net: &Dialler,
+    dialled: &(dyn Fn(SocketAddr) + Sync),
     target: &Target,
     deadline: Instant,
 ) -> Result<Wire, Failure> {
-    let mut stream = tcp(ctx, target, deadline).await?;
+    let mut stream = tcp(net, dialled, target, deadline).await?;
     // `allow` asks for TLS where libpq would try without first: more protected, never less.
     if target.sslmode == SslMode::Disable {
         return Ok(Wire::new(Transport::Plain(stream)));
     }
     match ssl_request(&mut stream, deadline).await? {
-        b'S' => handshake(ctx, target, stream, deadline).await,
+        b'S' => handshake(net, target, stream, deadline).await,
         b'N' if target.sslmode.may_be_plain() => Ok(Wire::new(Transport::Plain(stream))),
         b'N' => Err(Failure::target(
             "the server does not offer TLS (ssl = off), and sslmode asks for it",
@@ -88,14 +85,13 @@ async fn ssl_request(stream: &mut TcpStream, deadline: Instant) -> Result<u8, Ne
 }
 
 async fn handshake(
-    ctx: &Context,
+    net: &Dialler,
     target: &Target,
     stream: TcpStream,
     deadline: Instant,
 ) -> Result<Wire, Failure> {
     let name = ServerName::try_from(target.dsn.host.clone())
         .map_err(|_| Failure::probe("the host is not a name that a certificate can be for"))?;
-    let net = ctx.net();
     if target.sslmode == SslMode::VerifyFull {
         let config = net.tls_config(&target.tls)?;
         let stream = net.handshake(stream, name, config, deadline).await?;
@@ -135,7 +131,7 @@ fn trusted(
 }
 
 /// What the client library is told; the connection, and its TLS, are ours.
-pub(super) fn login(target: &Target, options: Option<&str>) -> tokio_postgres::Config {
+pub fn login(target: &Target, options: Option<&str>) -> tokio_postgres::Config {
     let dsn = &target.dsn;
     let mut config = tokio_postgres::Config::new();
     config

@@ -9,7 +9,7 @@ use crate::params::{Secret, dsn_pairs, is_url};
 
 /// How much TLS a connection string asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum SslMode {
+pub enum SslMode {
     Disable,
     Allow,
     Prefer,
@@ -20,27 +20,27 @@ pub(super) enum SslMode {
 
 impl SslMode {
     /// Whether a connection without TLS is acceptable.
-    pub(super) const fn may_be_plain(self) -> bool {
+    pub const fn may_be_plain(self) -> bool {
         matches!(self, Self::Disable | Self::Allow | Self::Prefer)
     }
 }
 
 /// One server and how to log in there.
 #[derive(Debug, Clone)]
-pub(super) struct Dsn {
-    pub(super) host: String,
-    pub(super) hostaddr: Option<IpAddr>,
-    pub(super) port: u16,
-    pub(super) user: String,
-    pub(super) password: Option<Secret>,
-    pub(super) dbname: String,
+pub struct Dsn {
+    pub host: String,
+    pub hostaddr: Option<IpAddr>,
+    pub port: u16,
+    pub user: String,
+    pub password: Option<Secret>,
+    pub dbname: String,
     /// `None`: not written.
-    pub(super) sslmode: Option<SslMode>,
-    pub(super) sslrootcert: Option<PathBuf>,
+    pub sslmode: Option<SslMode>,
+    pub sslrootcert: Option<PathBuf>,
     /// Of the user's, put before our own.
-    pub(super) options: Option<String>,
-    pub(super) application_name: Option<String>,
-    pub(super) require_channel_binding: bool,
+    pub options: Option<String>,
+    pub application_name: Option<String>,
+    pub require_channel_binding: bool,
 }
 
 impl Dsn {
@@ -48,7 +48,7 @@ impl Dsn {
     ///
     /// # Errors
     /// What is wrong and what to write instead; never the text itself, which holds a password.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let pairs = if text.starts_with("postgresql://") || text.starts_with("postgres://") {
             url_pairs(text)?
@@ -61,7 +61,7 @@ impl Dsn {
     }
 
     /// The server, for people.
-    pub(super) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {

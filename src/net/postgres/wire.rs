@@ -14,13 +14,13 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// What one session may read: a server that sends without end must not exhaust our memory.
-pub(super) const MAX_READ_BYTES: u64 = 32 * 1024 * 1024;
+pub const MAX_READ_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Said by the error of a read beyond the cap.
-pub(super) const TOO_MUCH: &str = "the server sent more than this probe reads";
+pub const TOO_MUCH: &str = "the server sent more than this probe reads";
 
 /// A connection to a server.
-pub(super) enum Transport {
+pub enum Transport {
     Plain(TcpStream),
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
@@ -28,10 +28,10 @@ pub(super) enum Transport {
 /// The first message of a login: `R`, its length, and the number of what is asked for.
 const FIRST_BYTES: usize = 9;
 /// Nothing was asked for yet.
-pub(super) const NOT_ASKED: i32 = -1;
+pub const NOT_ASKED: i32 = -1;
 
 /// A connection of which only so much is read.
-pub(super) struct Wire {
+pub struct Wire {
     transport: Transport,
     read_bytes: Arc<AtomicU64>,
     head: Vec<u8>,
@@ -39,7 +39,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(transport: Transport) -> Self {
+    pub fn new(transport: Transport) -> Self {
         Self {
             transport,
             read_bytes: Arc::new(AtomicU64::new(0)),
@@ -49,12 +49,12 @@ impl Wire {
     }
 
     /// Whether it has TLS.
-    pub(super) const fn is_encrypted(&self) -> bool {
+    pub const fn is_encrypted(&self) -> bool {
         matches!(self.transport, Transport::Tls(_))
     }
 
     /// What the server asked for first: the number in its first authentication request.
-    pub(super) fn asked(&self) -> Arc<AtomicI32> {
+    pub fn asked(&self) -> Arc<AtomicI32> {
         Arc::clone(&self.asked)
     }
 
@@ -73,7 +73,7 @@ impl Wire {
     }
 
     /// Counts what has been read so far.
-    pub(super) fn counter(&self) -> Arc<AtomicU64> {
+    pub fn counter(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.read_bytes)
     }
 }
@@ -158,7 +158,7 @@ fn end_point(leaf: &CertificateDer<'_>) -> Option<Vec<u8>> {
 }
 
 /// Hands a connection that has TLS already to the client library.
-pub(super) struct Ready;
+pub struct Ready;
 
 impl TlsConnect<Wire> for Ready {
     type Stream = Wire;
