@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -19,9 +18,6 @@ use crate::verdict::GateReport;
 /// A schedule that has not gone on for this long hangs.
 const SILENT: Duration = Duration::from_secs(30);
 
-/// A schedule that did not go on for this long stands still.
-const STANDSTILL: Duration = Duration::from_secs(30);
-
 fn answer(status: StatusCode, body: &Value) -> Response {
     let mut response = super::json(body.to_string());
     *response.status_mut() = status;
@@ -37,8 +33,6 @@ pub async fn healthz(State(app): State<Arc<App>>, query: Query) -> Result<Respon
         .iter()
         .filter(|task| !task.alive)
         .map(|task| task.name)
-        // A task may live and not go on.
-        .chain((health.silence > STANDSTILL).then_some("schedule"))
         .collect();
     let is_well = dead.is_empty() && health.silence < SILENT;
     let body = json!({
@@ -108,16 +102,6 @@ pub async fn readyz(State(app): State<Arc<App>>, query: Query) -> Result<Respons
     let query = query.only(&["gate"])?;
     let snapshot = app.handle.snapshot();
     let gate = gate(&snapshot, query.one("gate")?)?;
-    if app.handle.health().silence > STANDSTILL {
-        // What was seen grows old unseen.
-        let body = json!({
-            "id": gate.id,
-            "result": Status::Unknown,
-            "blocking": gate.blocking,
-            "finished_at": snapshot.finished_at,
-        });
-        return Ok(answer(StatusCode::SERVICE_UNAVAILABLE, &body));
-    }
     let body = json!({
         "id": gate.id,
         "result": gate.result,
