@@ -46,6 +46,9 @@ _probe() {
             probe,schema)
                 cmd="probe__subcmd__schema"
                 ;;
+            probe,wait)
+                cmd="probe__subcmd__wait"
+                ;;
             probe__subcmd__checklist,help)
                 cmd="probe__subcmd__checklist__subcmd__help"
                 ;;
@@ -94,6 +97,9 @@ _probe() {
             probe__subcmd__help,schema)
                 cmd="probe__subcmd__help__subcmd__schema"
                 ;;
+            probe__subcmd__help,wait)
+                cmd="probe__subcmd__help__subcmd__wait"
+                ;;
             probe__subcmd__help__subcmd__checklist,lock)
                 cmd="probe__subcmd__help__subcmd__checklist__subcmd__lock"
                 ;;
@@ -107,7 +113,7 @@ _probe() {
 
     case "${cmd}" in
         probe)
-            opts="-c -v -h -V --config --verbose --once --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --help --version check explain kinds schema init replay checklist completions man help"
+            opts="-c -v -h -V --config --verbose --once --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --help --version check explain kinds schema init replay checklist wait completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -138,7 +144,7 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf html" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -353,7 +359,7 @@ _probe() {
             return 0
             ;;
         probe__subcmd__help)
-            opts="check explain kinds schema init replay checklist completions man help"
+            opts="check explain kinds schema init replay checklist wait completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -534,6 +540,20 @@ _probe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        probe__subcmd__help__subcmd__wait)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         probe__subcmd__init)
             opts="-c -v -h --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -624,7 +644,7 @@ _probe() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf html" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -655,12 +675,86 @@ _probe() {
             return 0
             ;;
         probe__subcmd__schema)
-            opts="-c -v -h --config --verbose --help config verdict"
+            opts="-c -v -h --config --verbose --help config verdict openapi"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__wait)
+            opts="-c -v -h --timeout --every --url --token-file --ca-file --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --config --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --select)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exit-map)
+                    COMPREPLY=($(compgen -W "probe nagios" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "json table markdown jsonl junit sarif tap nagios prometheus summary github cdevents ohdf html" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --checklist)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lang)
+                    COMPREPLY=($(compgen -W "zh en" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

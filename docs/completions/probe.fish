@@ -42,13 +42,14 @@ prometheus\t'Prometheus text, for the textfile collector'
 summary\t'Markdown for a pull request or a job summary'
 github\t'Annotations of GitHub Actions'
 cdevents\t'Test events of `CDEvents`, one line of JSON each'
-ohdf\t'OASIS Heimdall data format'"
+ohdf\t'OASIS Heimdall data format'
+html\t'A page: one file, for a browser'"
 complete -c probe -n "__fish_probe_needs_command" -l output -d 'Also write the verdict to a file, whole or not at all; `-` is stdout, in place of `--format`. Repeatable' -r
 complete -c probe -n "__fish_probe_needs_command" -l checklist -d 'The checklist in Markdown: its claims are held against the results, its rows become items' -r -F
 complete -c probe -n "__fish_probe_needs_command" -l lang -d 'The language of titles, statuses and reports; without it: English in tables, a document\'s own in Markdown' -r -f -a "zh\t'Chinese'
 en\t'English'"
 complete -c probe -n "__fish_probe_needs_command" -s v -l verbose -d 'Say more on stderr; twice for details'
-complete -c probe -n "__fish_probe_needs_command" -l once -d 'Run every probe once, print the verdict, exit with the gate\'s code'
+complete -c probe -n "__fish_probe_needs_command" -l once -d 'Run every probe once, print the verdict, exit with the gate\'s code. Without it and without a command: run as a daemon, until SIGTERM'
 complete -c probe -n "__fish_probe_needs_command" -l fail-on-warn -d 'Exit with 4 when the gate only warns'
 complete -c probe -n "__fish_probe_needs_command" -l check -d 'Write no Markdown, and exit with 1 when the checklist (or the file that `--output markdown=` names) is out of date'
 complete -c probe -n "__fish_probe_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -60,6 +61,7 @@ complete -c probe -n "__fish_probe_needs_command" -f -a "schema" -d 'Print a JSO
 complete -c probe -n "__fish_probe_needs_command" -f -a "init" -d 'Print a commented starter configuration for what the environment suggests'
 complete -c probe -n "__fish_probe_needs_command" -f -a "replay" -d 'Judge stored evidence again, without any connection'
 complete -c probe -n "__fish_probe_needs_command" -f -a "checklist" -d 'Read a checklist in Markdown, or freeze who its rows are'
+complete -c probe -n "__fish_probe_needs_command" -f -a "wait" -d 'Wait until a gate passes: probe again and again, or ask a daemon. Exit codes are those of a single run'
 complete -c probe -n "__fish_probe_needs_command" -f -a "completions" -d 'Print shell completions'
 complete -c probe -n "__fish_probe_needs_command" -f -a "man" -d 'Print the manual page'
 complete -c probe -n "__fish_probe_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -95,7 +97,8 @@ prometheus\t'Prometheus text, for the textfile collector'
 summary\t'Markdown for a pull request or a job summary'
 github\t'Annotations of GitHub Actions'
 cdevents\t'Test events of `CDEvents`, one line of JSON each'
-ohdf\t'OASIS Heimdall data format'"
+ohdf\t'OASIS Heimdall data format'
+html\t'A page: one file, for a browser'"
 complete -c probe -n "__fish_probe_using_subcommand replay" -l output -d 'Also write the verdict to a file, whole or not at all; `-` is stdout, in place of `--format`. Repeatable' -r
 complete -c probe -n "__fish_probe_using_subcommand replay" -l checklist -d 'The checklist in Markdown: its claims are held against the results, its rows become items' -r -F
 complete -c probe -n "__fish_probe_using_subcommand replay" -l lang -d 'The language of titles, statuses and reports; without it: English in tables, a document\'s own in Markdown' -r -f -a "zh\t'Chinese'
@@ -122,21 +125,55 @@ complete -c probe -n "__fish_probe_using_subcommand checklist; and __fish_seen_s
 complete -c probe -n "__fish_probe_using_subcommand checklist; and __fish_seen_subcommand_from help" -f -a "read" -d 'Print its items with their claims, its gates, and what is odd about it; nothing is written'
 complete -c probe -n "__fish_probe_using_subcommand checklist; and __fish_seen_subcommand_from help" -f -a "lock" -d 'Write FILE.md.lock: rows keep their ids from then on, wherever they are moved and whatever they are called'
 complete -c probe -n "__fish_probe_using_subcommand checklist; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c probe -n "__fish_probe_using_subcommand wait" -l timeout -d 'How long to wait' -r
+complete -c probe -n "__fish_probe_using_subcommand wait" -l every -d 'How long to pause between two tries' -r
+complete -c probe -n "__fish_probe_using_subcommand wait" -l url -d 'The address of a daemon, such as http://127.0.0.1:9730; without it the probes run here' -r
+complete -c probe -n "__fish_probe_using_subcommand wait" -l token-file -d 'A file with the token that the daemon wants' -r -F
+complete -c probe -n "__fish_probe_using_subcommand wait" -l ca-file -d 'The roots (PEM) that the daemon\'s certificate is checked with; without it those of the system' -r -F
+complete -c probe -n "__fish_probe_using_subcommand wait" -l select -d 'Only these probes, and what they depend on: an id, `tag:NAME`, or an item\'s id; `*` as wildcard. Repeatable' -r
+complete -c probe -n "__fish_probe_using_subcommand wait" -l gate -d 'The gate that decides the exit code; without it all gates do' -r
+complete -c probe -n "__fish_probe_using_subcommand wait" -l deadline -d 'Bounds the whole run, such as 60s; what has not ended by then is unknown' -r
+complete -c probe -n "__fish_probe_using_subcommand wait" -l exit-map -d 'Use the exit codes of another tool' -r -f -a "probe\t'0 pass or warn, 1 fail, 2 usage, 3 unknown, 4 warn with --fail-on-warn'
+nagios\t'0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)'"
+complete -c probe -n "__fish_probe_using_subcommand wait" -l format -d 'The form on stdout; without it: a table on a terminal, JSON otherwise' -r -f -a "json\t'`probe.verdict/v1`'
+table\t'For people'
+markdown\t'The checklist, written anew'
+jsonl\t'One line of JSON an item'
+junit\t'`JUnit` XML, for Jenkins, GitLab and other CI'
+sarif\t'SARIF 2.1.0, for code scanning'
+tap\t'Test Anything Protocol, version 14'
+nagios\t'The line of a monitoring plugin; on stdout with its exit codes'
+prometheus\t'Prometheus text, for the textfile collector'
+summary\t'Markdown for a pull request or a job summary'
+github\t'Annotations of GitHub Actions'
+cdevents\t'Test events of `CDEvents`, one line of JSON each'
+ohdf\t'OASIS Heimdall data format'
+html\t'A page: one file, for a browser'"
+complete -c probe -n "__fish_probe_using_subcommand wait" -l output -d 'Also write the verdict to a file, whole or not at all; `-` is stdout, in place of `--format`. Repeatable' -r
+complete -c probe -n "__fish_probe_using_subcommand wait" -l checklist -d 'The checklist in Markdown: its claims are held against the results, its rows become items' -r -F
+complete -c probe -n "__fish_probe_using_subcommand wait" -l lang -d 'The language of titles, statuses and reports; without it: English in tables, a document\'s own in Markdown' -r -f -a "zh\t'Chinese'
+en\t'English'"
+complete -c probe -n "__fish_probe_using_subcommand wait" -s c -l config -d 'The configuration' -r -F
+complete -c probe -n "__fish_probe_using_subcommand wait" -l fail-on-warn -d 'Exit with 4 when the gate only warns'
+complete -c probe -n "__fish_probe_using_subcommand wait" -l check -d 'Write no Markdown, and exit with 1 when the checklist (or the file that `--output markdown=` names) is out of date'
+complete -c probe -n "__fish_probe_using_subcommand wait" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c probe -n "__fish_probe_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c probe -n "__fish_probe_using_subcommand completions" -s c -l config -d 'The configuration' -r -F
 complete -c probe -n "__fish_probe_using_subcommand completions" -s v -l verbose -d 'Say more on stderr; twice for details'
 complete -c probe -n "__fish_probe_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c probe -n "__fish_probe_using_subcommand man" -s c -l config -d 'The configuration' -r -F
 complete -c probe -n "__fish_probe_using_subcommand man" -s v -l verbose -d 'Say more on stderr; twice for details'
 complete -c probe -n "__fish_probe_using_subcommand man" -s h -l help -d 'Print help'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist completions man help" -f -a "check" -d 'Validate the configuration: all errors at once, nothing is probed'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist completions man help" -f -a "explain" -d 'Print a kind\'s facts, rules, privileges and side effects'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist completions man help" -f -a "kinds" -d 'List the kinds'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist completions man help" -f -a "schema" -d 'Print a JSON Schema'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist completions man help" -f -a "init" -d 'Print a commented starter configuration for what the environment suggests'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist completions man help" -f -a "replay" -d 'Judge stored evidence again, without any connection'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist completions man help" -f -a "checklist" -d 'Read a checklist in Markdown, or freeze who its rows are'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist completions man help" -f -a "completions" -d 'Print shell completions'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist completions man help" -f -a "man" -d 'Print the manual page'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist wait completions man help" -f -a "check" -d 'Validate the configuration: all errors at once, nothing is probed'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist wait completions man help" -f -a "explain" -d 'Print a kind\'s facts, rules, privileges and side effects'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist wait completions man help" -f -a "kinds" -d 'List the kinds'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist wait completions man help" -f -a "schema" -d 'Print a JSON Schema'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist wait completions man help" -f -a "init" -d 'Print a commented starter configuration for what the environment suggests'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist wait completions man help" -f -a "replay" -d 'Judge stored evidence again, without any connection'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist wait completions man help" -f -a "checklist" -d 'Read a checklist in Markdown, or freeze who its rows are'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist wait completions man help" -f -a "wait" -d 'Wait until a gate passes: probe again and again, or ask a daemon. Exit codes are those of a single run'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist wait completions man help" -f -a "completions" -d 'Print shell completions'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist wait completions man help" -f -a "man" -d 'Print the manual page'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay checklist wait completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c probe -n "__fish_probe_using_subcommand help; and __fish_seen_subcommand_from checklist" -f -a "read" -d 'Print its items with their claims, its gates, and what is odd about it; nothing is written'
 complete -c probe -n "__fish_probe_using_subcommand help; and __fish_seen_subcommand_from checklist" -f -a "lock" -d 'Write FILE.md.lock: rows keep their ids from then on, wherever they are moved and whatever they are called'

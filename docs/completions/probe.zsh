@@ -34,14 +34,15 @@ prometheus\:"Prometheus text, for the textfile collector"
 summary\:"Markdown for a pull request or a job summary"
 github\:"Annotations of GitHub Actions"
 cdevents\:"Test events of \`CDEvents\`, one line of JSON each"
-ohdf\:"OASIS Heimdall data format"))' \
+ohdf\:"OASIS Heimdall data format"
+html\:"A page\: one file, for a browser"))' \
 '*--output=[Also write the verdict to a file, whole or not at all; \`-\` is stdout, in place of \`--format\`. Repeatable]:FORMAT=FILE:_default' \
 '--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
 '--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
 en\:"English"))' \
 '*-v[Say more on stderr; twice for details]' \
 '*--verbose[Say more on stderr; twice for details]' \
-'--once[Run every probe once, print the verdict, exit with the gate'\''s code]' \
+'--once[Run every probe once, print the verdict, exit with the gate'\''s code. Without it and without a command\: run as a daemon, until SIGTERM]' \
 '--fail-on-warn[Exit with 4 when the gate only warns]' \
 '--check[Write no Markdown, and exit with 1 when the checklist (or the file that \`--output markdown=\` names) is out of date]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -97,7 +98,8 @@ _arguments "${_arguments_options[@]}" : \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':name -- Of what:((config\:"probes.toml"
-verdict\:"The JSON verdict"))' \
+verdict\:"The JSON verdict"
+openapi\:"The HTTP API of the daemon\: an OpenAPI document"))' \
 && ret=0
 ;;
 (init)
@@ -129,7 +131,8 @@ prometheus\:"Prometheus text, for the textfile collector"
 summary\:"Markdown for a pull request or a job summary"
 github\:"Annotations of GitHub Actions"
 cdevents\:"Test events of \`CDEvents\`, one line of JSON each"
-ohdf\:"OASIS Heimdall data format"))' \
+ohdf\:"OASIS Heimdall data format"
+html\:"A page\: one file, for a browser"))' \
 '*--output=[Also write the verdict to a file, whole or not at all; \`-\` is stdout, in place of \`--format\`. Repeatable]:FORMAT=FILE:_default' \
 '--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
 '--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
@@ -219,6 +222,46 @@ esac
     ;;
 esac
 ;;
+(wait)
+_arguments "${_arguments_options[@]}" : \
+'--timeout=[How long to wait]:DURATION:_default' \
+'--every=[How long to pause between two tries]:DURATION:_default' \
+'--url=[The address of a daemon, such as http\://127.0.0.1\:9730; without it the probes run here]:URL:_default' \
+'--token-file=[A file with the token that the daemon wants]:FILE:_files' \
+'--ca-file=[The roots (PEM) that the daemon'\''s certificate is checked with; without it those of the system]:FILE:_files' \
+'*--select=[Only these probes, and what they depend on\: an id, \`tag\:NAME\`, or an item'\''s id; \`*\` as wildcard. Repeatable]:ID|tag:NAME:_default' \
+'--gate=[The gate that decides the exit code; without it all gates do]:NAME:_default' \
+'--deadline=[Bounds the whole run, such as 60s; what has not ended by then is unknown]:DURATION:_default' \
+'--exit-map=[Use the exit codes of another tool]:MAP:((probe\:"0 pass or warn, 1 fail, 2 usage, 3 unknown, 4 warn with --fail-on-warn"
+nagios\:"0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for usage errors)"))' \
+'--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((json\:"\`probe.verdict/v1\`"
+table\:"For people"
+markdown\:"The checklist, written anew"
+jsonl\:"One line of JSON an item"
+junit\:"\`JUnit\` XML, for Jenkins, GitLab and other CI"
+sarif\:"SARIF 2.1.0, for code scanning"
+tap\:"Test Anything Protocol, version 14"
+nagios\:"The line of a monitoring plugin; on stdout with its exit codes"
+prometheus\:"Prometheus text, for the textfile collector"
+summary\:"Markdown for a pull request or a job summary"
+github\:"Annotations of GitHub Actions"
+cdevents\:"Test events of \`CDEvents\`, one line of JSON each"
+ohdf\:"OASIS Heimdall data format"
+html\:"A page\: one file, for a browser"))' \
+'*--output=[Also write the verdict to a file, whole or not at all; \`-\` is stdout, in place of \`--format\`. Repeatable]:FORMAT=FILE:_default' \
+'--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
+'--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
+en\:"English"))' \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'--fail-on-warn[Exit with 4 when the gate only warns]' \
+'--check[Write no Markdown, and exit with 1 when the checklist (or the file that \`--output markdown=\` names) is out of date]' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 '-c+[The configuration]:FILE:_files' \
@@ -300,6 +343,10 @@ _arguments "${_arguments_options[@]}" : \
     ;;
 esac
 ;;
+(wait)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -331,6 +378,7 @@ _probe_commands() {
 'init:Print a commented starter configuration for what the environment suggests' \
 'replay:Judge stored evidence again, without any connection' \
 'checklist:Read a checklist in Markdown, or freeze who its rows are' \
+'wait:Wait until a gate passes\: probe again and again, or ask a daemon. Exit codes are those of a single run' \
 'completions:Print shell completions' \
 'man:Print the manual page' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -405,6 +453,7 @@ _probe__subcmd__help_commands() {
 'init:Print a commented starter configuration for what the environment suggests' \
 'replay:Judge stored evidence again, without any connection' \
 'checklist:Read a checklist in Markdown, or freeze who its rows are' \
+'wait:Wait until a gate passes\: probe again and again, or ask a daemon. Exit codes are those of a single run' \
 'completions:Print shell completions' \
 'man:Print the manual page' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -474,6 +523,11 @@ _probe__subcmd__help__subcmd__schema_commands() {
     local commands; commands=()
     _describe -t commands 'probe help schema commands' commands "$@"
 }
+(( $+functions[_probe__subcmd__help__subcmd__wait_commands] )) ||
+_probe__subcmd__help__subcmd__wait_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help wait commands' commands "$@"
+}
 (( $+functions[_probe__subcmd__init_commands] )) ||
 _probe__subcmd__init_commands() {
     local commands; commands=()
@@ -498,6 +552,11 @@ _probe__subcmd__replay_commands() {
 _probe__subcmd__schema_commands() {
     local commands; commands=()
     _describe -t commands 'probe schema commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__wait_commands] )) ||
+_probe__subcmd__wait_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe wait commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_probe" ]; then

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::lag::{Lag, LagSummary};
 use super::snapshot::Snapshot;
 use super::supervise::{TaskHealth, Tasks};
+use crate::evidence::Outcome;
 use crate::history::{History, HistoryStatus, Latest};
 use crate::judge::Status;
 use crate::plan::Plan;
@@ -55,11 +56,38 @@ pub(super) struct Vitals {
     pub(super) counts: Mutex<Counts>,
 }
 
+/// Runs by their outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Outcomes {
+    /// Facts were gathered.
+    pub observed: u64,
+    /// The target is broken.
+    pub target_error: u64,
+    /// The target refused us.
+    pub denied: u64,
+    /// The agent could not look.
+    pub probe_error: u64,
+}
+
+impl Outcomes {
+    pub(super) fn add(&mut self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Observed => &mut self.observed,
+            Outcome::TargetError => &mut self.target_error,
+            Outcome::Denied => &mut self.denied,
+            Outcome::ProbeError => &mut self.probe_error,
+        };
+        *count += 1;
+    }
+}
+
 /// Numbers about the schedule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Runs that have ended.
     pub runs: u64,
+    /// Of them: whether they could look.
+    pub outcomes: Outcomes,
     /// Slots in which a probe was not run because its last run had not ended.
     pub missed_slots: u64,
     /// Runs that ended by a defect of a kind.

@@ -16,7 +16,9 @@ mod start;
 mod supervise;
 mod takeover;
 
-pub use handle::{AgentHealth, ConfigError, Counts, Event, EventKind, Handle, RunNowError};
+pub use handle::{
+    AgentHealth, ConfigError, Counts, Event, EventKind, Handle, Outcomes, RunNowError,
+};
 pub use lag::{LAG_BOUNDS_SECONDS, LagSummary};
 pub use notify::Notify;
 pub use reload::Watch;

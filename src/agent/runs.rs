@@ -258,7 +258,11 @@ impl Core {
 
     /// A run has ended: its evidence is the latest now.
     fn take_in(&mut self, index: usize, judged: Judged, began: Instant) {
-        lock(&self.around.vitals.counts).runs += 1;
+        {
+            let mut counts = lock(&self.around.vitals.counts);
+            counts.runs += 1;
+            counts.outcomes.add(judged.envelope.outcome);
+        }
         self.remember_run(index, &judged);
         self.replace(index, judged);
         self.close_requests(index, began);

@@ -135,12 +135,16 @@ fn too_many(message: &str) -> ApiError {
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message)
 }
 
+/// Paths that have something below them, each of which is as public as they are.
+const WITH_MORE_BELOW: [&str; 4] = ["/badge", "/gates", "/api/v1/items", "/api/v1/probes"];
+
 /// Whether a path needs no token. What changes something always does.
 fn is_public(settings: &ServerSettings, method: &Method, path: &str) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
         && settings.public.iter().any(|public| {
             let rest = path.strip_prefix(public.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || (public != "/" && rest.starts_with('/')))
+            let below = WITH_MORE_BELOW.contains(&public.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || (below && rest.starts_with('/')))
         })
 }
 
@@ -288,6 +292,11 @@ mod tests {
         let public = |path: &str| is_public(&settings, &Method::GET, path);
         assert!(public("/gates") && public("/gates/a/argo") && public("/"));
         assert!(!public("/gatesx") && !public("/healthz") && !public("//gates"));
+        assert!(!is_public(
+            &ServerSettings::default(),
+            &Method::GET,
+            "/healthz/"
+        ));
         assert!(!is_public(&settings, &Method::POST, "/gates"));
     }
 

@@ -130,7 +130,7 @@ fn readiness_of(snapshot: &Snapshot) -> Readiness {
     )
 }
 
-/// OpenMetrics names a counter without the `_total` of its samples; the older text format names the samples.
+/// `OpenMetrics` names a counter without the `_total` of its samples; the older text format names the samples.
 fn classic(open_metrics: &str, out: &mut String) {
     let mut help = None;
     for line in open_metrics.lines() {
@@ -197,6 +197,9 @@ fn counters(
     }
     let mut metric = out.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, value) in values {
+        if labels.is_empty() {
+            return ConstCounter::new(value).encode(metric);
+        }
         ConstCounter::new(value).encode(metric.encode_family(&labels)?)?;
     }
     Ok(())
@@ -279,11 +282,6 @@ impl AgentMetrics {
         )?;
         for (name, help, count) in [
             (
-                "probe_agent_runs",
-                "Runs of probes that have ended.",
-                counts.runs,
-            ),
-            (
                 "probe_agent_missed_slots",
                 "Slots in which a probe did not run because its last run had not ended.",
                 counts.missed_slots,
@@ -296,6 +294,19 @@ impl AgentMetrics {
         ] {
             counters(out, name, help, [(Vec::new(), count)])?;
         }
+        let outcomes = &counts.outcomes;
+        counters(
+            out,
+            "probe_agent_runs",
+            "Runs of probes that have ended, by whether they could look.",
+            [
+                ("observed", outcomes.observed),
+                ("target_error", outcomes.target_error),
+                ("denied", outcomes.denied),
+                ("probe_error", outcomes.probe_error),
+            ]
+            .map(|(outcome, count)| (vec![("outcome", outcome.to_owned())], count)),
+        )?;
         let bounds = LAG_BOUNDS_SECONDS.iter().copied().chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(lag.buckets.iter().copied()).collect();
         out.encode_descriptor(

@@ -64,11 +64,6 @@ impl Daemon {
         self.server.log()
     }
 
-    /// Its process.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// A GET of a local user.
     pub fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[])
@@ -128,7 +123,7 @@ impl Daemon {
 pub struct Answer {
     /// The status; 0 where there was none.
     pub status: u16,
-    /// The head, lower-case.
+    /// The head.
     pub head: String,
     /// The body, without its framing.
     pub body: Vec<u8>,
@@ -144,7 +139,7 @@ impl Answer {
                 body: Vec::new(),
             };
         };
-        let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
         let rest = &bytes[end + 4..];
         let body = if head.contains("transfer-encoding: chunked") {
@@ -177,12 +172,12 @@ impl Answer {
         json["error"]["code"].as_str().expect("a code").to_owned()
     }
 
-    /// A header's value as it was sent, but lower-case.
+    /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head
             .lines()
             .filter_map(|line| line.split_once(": "))
-            .find_map(|(key, value)| (key == name).then_some(value))
+            .find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
     }
 }
 

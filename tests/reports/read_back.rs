@@ -20,7 +20,7 @@ pub fn read(format: Format, text: &str) -> Option<Items> {
         Format::Cdevents => cdevents(text),
         Format::Ohdf => ohdf(&parse(text)),
         Format::Github => github(text),
-        Format::Table | Format::Markdown | Format::Html | Format::Nagios | Format::Summary => {
+        Format::Table | Format::Markdown | Format::Nagios | Format::Summary | Format::Html => {
             return None;
         }
     })

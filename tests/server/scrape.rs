@@ -280,7 +280,7 @@ fn prometheus_scrapes_both() {
         .wait_for_query("readiness_gate_result{job=\"agent\",gate=\"good\",result=\"pass\"} == 1");
     prometheus
         .wait_for_query("readiness_gate_result{job=\"agent\",gate=\"bad\",result=\"fail\"} == 1");
-    prometheus.wait_for_query("probe_agent_runs_total{job=\"agent\"} > 0");
+    prometheus.wait_for_query("probe_agent_runs_total{job=\"agent\",outcome=\"observed\"} > 0");
     prometheus
         .wait_for_query("histogram_quantile(0.99, probe_agent_schedule_lag_seconds_bucket) >= 0");
     prometheus.wait_for_query("probe_success{job=\"blackbox\"} == 1");
