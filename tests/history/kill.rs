@@ -8,9 +8,12 @@ use std::time::Duration;
 use probe::judge::Status;
 use tempfile::TempDir;
 
+/// Runs are this far apart.
+const APART_US: i64 = 200_000;
+
 use super::{all_runs, at_us, child, flush, latest_of, open, reopen, run_at, told};
 
-/// One second apart, the newest of the last day.
+/// The start of the first run.
 fn begin() -> i64 {
     told("HISTORY_BEGIN_US").parse().expect("a number")
 }
@@ -65,7 +68,7 @@ async fn verify(path: &Path, begin: i64, confirmed: i64, round: u64) {
     let runs = all_runs(&history, "api").await;
     let mut numbers: Vec<i64> = runs
         .iter()
-        .map(|run| run.started_at.as_microsecond() - begin)
+        .map(|run| (run.started_at.as_microsecond() - begin) / APART_US)
         .collect();
     numbers.sort_unstable();
     let distinct = numbers.windows(2).all(|pair| pair[0] < pair[1]);
@@ -96,7 +99,7 @@ async fn write(path: &str) {
     let mut number = first;
     loop {
         for _ in 0..97 {
-            let run = run_at("api", at_us(begin + number), Status::Pass);
+            let run = run_at("api", at_us(begin + number * APART_US), Status::Pass);
             history.record(run, Some(latest_of("api", number)), number % 50 == 0);
             number += 1;
         }

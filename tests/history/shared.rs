@@ -277,6 +277,8 @@ async fn a_database_that_goes_away_is_told_of_and_nothing_is_lost() {
     postgres.up();
     flush(&one).await;
     flush(&two).await;
+    // Questions have a login of their own, which is tried again a second later.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(all_runs(&one, "api").await.len(), 3);
     let begun = Instant::now();
     while one.status().error.is_some() || two.status().error.is_some() {
