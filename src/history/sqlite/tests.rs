@@ -111,7 +111,7 @@ fn what_is_too_much_goes_oldest_first() {
         for run in 0..60 {
             add(
                 &conn,
-                BEGIN + hour * HOUR_US + run * 59_000_007 + run * run * 977,
+                BEGIN + hour * HOUR_US + run * 60_000_000 + run * run * 977,
                 MARKS_PASS,
             );
         }
