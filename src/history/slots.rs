@@ -152,8 +152,8 @@ impl PackedDay {
         // Where the row begins within this day, or this day within the row, in minutes.
         let offset = (day_us - grid.begin_us).div_euclid(MINUTE_US);
         let skip = usize::try_from(-offset).unwrap_or(0).min(MINUTES);
-        let mut at = usize::try_from(offset).unwrap_or(0);
-        for minute in skip..MINUTES {
+        let at = usize::try_from(offset).unwrap_or(0);
+        for (at, minute) in (at..).zip(skip..MINUTES) {
             let Some(slot) = grid.slots.get_mut(at / minutes_per_slot) else {
                 return;
             };
@@ -162,7 +162,6 @@ impl PackedDay {
                 .get(minute / 4)
                 .map_or(0, |byte| byte >> (minute % 4 * 2));
             *slot = (*slot).max(Slot::from_code(code));
-            at += 1;
         }
     }
 }

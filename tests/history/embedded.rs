@@ -132,18 +132,18 @@ async fn slots_are_on_a_fixed_grid() {
             history.slots("api", from, to, slot).await.expect("slots")
         }
     };
-    use Slot::{Bad, Good, Unmeasured};
+    let (bad, good, none) = (Slot::Bad, Slot::Good, Slot::Unmeasured);
     let by_minute = slots(0, 5 * minute, minute).await;
-    assert_eq!(by_minute, [Good, Bad, Unmeasured, Good, Unmeasured]);
+    assert_eq!(by_minute, [good, bad, none, good, none]);
     let by_second = slots(minute, minute + 2_000_000, 1_000_000).await;
-    assert_eq!(by_second, [Bad, Unmeasured]);
+    assert_eq!(by_second, [bad, none]);
     let unknown = history.slots(
         "x",
         at_us(begin),
         at_us(begin + minute),
         Duration::from_secs(60),
     );
-    assert_eq!(unknown.await.expect("slots"), [Unmeasured]);
+    assert_eq!(unknown.await.expect("slots"), [none]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -198,6 +198,6 @@ async fn fill(path: &Path) {
     let status = history.status();
     assert_eq!((status.error, status.dropped), (None, 0));
     let runs = all_runs(&history, "api").await;
-    assert_eq!(runs.len() as i64, recorded + 1);
+    assert_eq!(i64::try_from(runs.len()), Ok(recorded + 1));
     assert_eq!(runs[0].must, Status::Fail);
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// Runs are this far apart.
 const APART_US: i64 = 200_000;
 
-use super::{all_runs, at_us, child, flush, latest_of, open, reopen, run_at, told};
+use super::{all_runs, at_us, child, flush, latest_of, open, reopen, run_at, say, told};
 
 /// The start of the first run.
 fn begin() -> i64 {
@@ -57,7 +57,9 @@ fn rounds(count: u64) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(verify(&path, begin, confirmed, round));
     }
-    println!("{count} kills, {confirmed} confirmed runs, none lost");
+    say(&format!(
+        "{count} kills, {confirmed} confirmed runs, none lost"
+    ));
 }
 
 /// Everything that was confirmed is there, each run once, and the file is sound.
@@ -104,6 +106,6 @@ async fn write(path: &str) {
             number += 1;
         }
         flush(&history).await;
-        println!("confirmed {number}");
+        say(&format!("confirmed {number}"));
     }
 }

@@ -8,6 +8,7 @@ mod scale;
 mod shared;
 mod window;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -122,6 +123,14 @@ fn child(test: &str, env: &[(&str, &str)]) -> Child {
         .stderr(Stdio::inherit())
         .spawn()
         .expect("start this binary")
+}
+
+/// Says it to a parent, or to who runs a script.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .expect("stdout");
 }
 
 /// What the parent of a child told it.

@@ -6,7 +6,7 @@ use probe::history::{Access, History, HistorySettings};
 use probe::judge::Status;
 use tempfile::TempDir;
 
-use super::{at_us, flush, run_at};
+use super::{at_us, flush, run_at, say};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_takes_few_bytes() {
@@ -71,10 +71,13 @@ async fn measure(probes: i64, days: i64) -> (f64, Duration) {
     assert!(good > all * 99 / 100, "{good} of {all}");
     // The log beside it is bounded, and empty when nobody writes.
     let bytes = std::fs::metadata(&path).expect("the file").len();
-    let per_run = bytes as f64 / (probes * rounds) as f64;
-    println!(
-        "{} runs in {recorded:?}, {bytes} bytes on disk",
-        probes * rounds
-    );
-    (per_run, windows)
+    let runs = probes * rounds;
+    say(&format!(
+        "{runs} runs in {recorded:?}, {bytes} bytes on disk"
+    ));
+    let hundredths = bytes * 100 / runs.unsigned_abs();
+    (
+        u32::try_from(hundredths).map(f64::from).expect("a count") / 100.0,
+        windows,
+    )
 }

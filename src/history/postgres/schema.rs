@@ -88,12 +88,12 @@ async fn migrate_locked(session: &Session) -> Result<(), HistoryError> {
 
 /// Whether a store that is only read is there.
 pub(super) async fn look(session: &Session) -> Result<(), HistoryError> {
-    match check(found(session).await?)? {
-        true => Ok(()),
-        false => Err(unavailable(
-            "this database holds no history yet: a daemon with this configuration makes it",
-        )),
+    if check(found(session).await?)? {
+        return Ok(());
     }
+    Err(unavailable(
+        "this database holds no history yet: a daemon with this configuration makes it",
+    ))
 }
 
 async fn found(session: &Session) -> Result<i64, HistoryError> {
