@@ -23,6 +23,7 @@ mod drift;
 mod elasticsearch;
 mod engine;
 mod grafana;
+mod history;
 mod http;
 mod kafka;
 mod loki;

@@ -32,8 +32,10 @@ const TICK: Duration = Duration::from_millis(250);
 const URGENT: Duration = Duration::from_millis(50);
 /// and one in which none did, this often.
 const ORDINARY: Duration = Duration::from_millis(300);
-/// First runs are spread over this time, or over their interval where that is shorter.
+/// First runs are spread over this time, and over more of it where there are thousands; over their interval
+/// where that is shorter.
 const FIRST_RUNS_WITHIN: Duration = Duration::from_secs(3);
+const FIRST_RUNS_WITHIN_AT_MOST: Duration = Duration::from_secs(10);
 /// Whoever waits for a run holds memory here.
 const MOST_REQUESTS: usize = 256;
 
@@ -202,7 +204,10 @@ impl Core {
     }
 
     pub(super) fn schedule_first(&mut self, index: usize) {
-        let wait = self.probes[index].grid.first_within(FIRST_RUNS_WITHIN);
+        let thousands = self.plan.probes.len() as u64 / 1_000;
+        let window =
+            Duration::from_secs(thousands).clamp(FIRST_RUNS_WITHIN, FIRST_RUNS_WITHIN_AT_MOST);
+        let wait = self.probes[index].grid.first_within(window);
         let watched = &mut self.probes[index];
         watched.slot = now() + wait;
         watched.due = Instant::now() + wait;

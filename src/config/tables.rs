@@ -319,7 +319,7 @@ pub(super) struct ServerTable {
     #[schemars(range(min = 1, max = 65536))]
     pub(super) max_requests: Option<usize>,
     /// The most requests in a second that one address may make on the average. Without it: 2000.
-    #[schemars(range(min = 1, max = 1000000))]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) requests_per_second: Option<u32>,
     /// The most runs of `/probe` at a time. Without it: 64.
     #[schemars(range(min = 1, max = 4096))]

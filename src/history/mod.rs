@@ -157,11 +157,14 @@ impl History {
     /// # Errors
     /// When the store cannot be read.
     pub async fn kept(&self) -> Result<BTreeMap<String, Value>, HistoryError> {
-        self.settle().await;
-        match &self.inner.store {
+        // Before the store is asked: what is written meanwhile is then in one of both.
+        let unwritten = self.inner.queue.unwritten();
+        let mut kept = match &self.inner.store {
             Store::Embedded(store) => ask(store, sqlite::kept).await,
             Store::Shared(store) => postgres::kept(&*store.session().await?).await,
-        }
+        }?;
+        kept.extend(unwritten);
+        Ok(kept)
     }
 
     /// What was last seen of each probe, as far as it is newer than `after_version`; 0 for all. In a

@@ -71,12 +71,12 @@ impl Pager {
     }
 
     /// The earliest start.
-    pub(super) const fn from_us(&self) -> i64 {
+    pub(super) const fn earliest_us(&self) -> i64 {
         self.from_us
     }
 
     /// The start before which, or at which, all runs of the page are.
-    pub(super) fn to_us(&self) -> i64 {
+    pub(super) fn latest_us(&self) -> i64 {
         match self.after {
             Some(after) => self.to_us.min(after.started_us.saturating_add(1)),
             None => self.to_us,

@@ -44,6 +44,8 @@ struct State {
     kept: BTreeMap<String, Value>,
     /// Runs of the batch that is being written.
     writing: usize,
+    /// What that batch keeps.
+    writing_kept: BTreeMap<String, Value>,
     closing: bool,
     hurry: bool,
     status: HistoryStatus,
@@ -117,6 +119,7 @@ impl Queue {
         state.hurry = false;
         let count = state.runs.len().min(most);
         state.writing = count;
+        state.writing_kept = state.kept.clone();
         Batch {
             runs: state.runs.drain(..count).collect(),
             latest: std::mem::take(&mut state.latest),
@@ -129,16 +132,26 @@ impl Queue {
     pub(super) fn done(&self, runs: usize) {
         let mut state = self.lock();
         state.writing = 0;
+        state.writing_kept.clear();
         state.status.written += runs as u64;
         state.status.error = None;
         drop(state);
         self.written.notify_waiters();
     }
 
+    /// What is kept and not yet written.
+    pub(super) fn unwritten(&self) -> BTreeMap<String, Value> {
+        let state = self.lock();
+        let mut unwritten = state.writing_kept.clone();
+        unwritten.extend(state.kept.clone());
+        unwritten
+    }
+
     /// A batch was not written: it waits again, in front.
     pub(super) fn put_back(&self, batch: Batch, problem: &str, now: Timestamp) {
         let mut state = self.lock();
         state.writing = 0;
+        state.writing_kept.clear();
         for run in batch.runs.into_iter().rev() {
             if state.runs.len() >= MAX_QUEUED {
                 state.status.dropped += 1;

@@ -152,8 +152,8 @@ impl PackedDay {
         // Where the row begins within this day, or this day within the row, in minutes.
         let offset = (day_us - grid.begin_us).div_euclid(MINUTE_US);
         let skip = usize::try_from(-offset).unwrap_or(0).min(MINUTES);
-        let mut at = usize::try_from(offset).unwrap_or(0);
-        for minute in skip..MINUTES {
+        let at = usize::try_from(offset).unwrap_or(0);
+        for (at, minute) in (at..).zip(skip..MINUTES) {
             let Some(slot) = grid.slots.get_mut(at / minutes_per_slot) else {
                 return;
             };
@@ -162,7 +162,106 @@ impl PackedDay {
                 .get(minute / 4)
                 .map_or(0, |byte| byte >> (minute % 4 * 2));
             *slot = (*slot).max(Slot::from_code(code));
-            at += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn slot() -> impl Strategy<Value = Slot> {
+        prop::sample::select(vec![
+            Slot::Unmeasured,
+            Slot::Excluded,
+            Slot::Good,
+            Slot::Bad,
+        ])
+    }
+
+    /// Runs of two days around a midnight, in microseconds from the midnight before.
+    fn seen() -> impl Strategy<Value = Vec<(i64, Slot)>> {
+        prop::collection::vec((0..2 * DAY_US, slot()), 0..80)
+    }
+
+    fn at(us: i64) -> Timestamp {
+        Timestamp::from_microsecond(20_000 * DAY_US + us).expect("a timestamp")
+    }
+
+    fn grid(from_us: i64, to_us: i64, minutes: u64) -> Grid {
+        Grid::new(at(from_us), at(to_us), Duration::from_secs(60 * minutes))
+    }
+
+    fn direct(seen: &[(i64, Slot)], mut grid: Grid) -> Vec<Slot> {
+        for (us, slot) in seen {
+            grid.add(20_000 * DAY_US + us, *slot);
+        }
+        grid.into_slots()
+    }
+
+    proptest! {
+        #[test]
+        fn neither_order_nor_repetition_counts(
+            seen in seen(), from in 0..DAY_US, minutes in 1..90_u64
+        ) {
+            let grid = grid(from, 2 * DAY_US, minutes);
+            let once = direct(&seen, grid.clone());
+            let mut again: Vec<_> = seen.iter().rev().copied().collect();
+            again.extend(&seen);
+            prop_assert_eq!(direct(&again, grid), once);
+        }
+
+        #[test]
+        fn packed_days_say_what_the_runs_say(
+            seen in seen(), from in 0..DAY_US, to in DAY_US..2 * DAY_US, minutes in 1..90_u64
+        ) {
+            let mut days = [PackedDay::default(), PackedDay::default()];
+            for (us, slot) in &seen {
+                let day = usize::try_from(us / DAY_US).expect("a day");
+                let minute = usize::try_from(us % DAY_US / MINUTE_US).expect("a minute");
+                days[day].add(minute, *slot);
+                days[day] = PackedDay::from_bytes(days[day].as_bytes());
+            }
+            let mut packed = grid(from, to, minutes);
+            for (day, of_day) in (20_000..).zip(&days) {
+                of_day.add_to(day * DAY_US, &mut packed);
+            }
+            prop_assert_eq!(packed.into_slots(), direct(&seen, grid(from, to, minutes)));
+        }
+
+        #[test]
+        fn a_grid_is_the_same_wherever_it_is_cut(
+            seen in seen(), from in 0..DAY_US, cut in DAY_US..2 * DAY_US, minutes in 1..90_u64
+        ) {
+            let whole = direct(&seen, grid(from, 2 * DAY_US, minutes));
+            let first = direct(&seen, grid(from, cut, minutes));
+            prop_assert_eq!(&whole[..first.len()], &first[..]);
+        }
+    }
+
+    #[test]
+    fn the_worst_that_was_seen_is_what_a_slot_is() {
+        use Slot::{Bad, Excluded, Good, Unmeasured};
+        let add = |seen: &[Slot]| {
+            let runs: Vec<_> = seen.iter().map(|slot| (30, *slot)).collect();
+            direct(&runs, grid(0, MINUTE_US, 1))[0]
+        };
+        assert_eq!(add(&[]), Unmeasured);
+        assert_eq!(add(&[Good, Bad]), Bad);
+        assert_eq!(add(&[Good, Unmeasured]), Good);
+        assert_eq!(add(&[Excluded, Unmeasured]), Excluded);
+        // What ran outside of the maintenance counts, at its edges too.
+        assert_eq!(add(&[Excluded, Bad]), Bad);
+    }
+
+    #[test]
+    fn days_of_23_hours_are_none_of_its_business() {
+        // The night of a change of the clock, in UTC as any other.
+        let from: Timestamp = "2026-03-29T00:00:00Z".parse().expect("a timestamp");
+        let to: Timestamp = "2026-03-30T00:00:00Z".parse().expect("a timestamp");
+        let grid = Grid::new(from, to, Duration::from_secs(60));
+        assert_eq!(grid.into_slots().len(), MINUTES);
     }
 }

@@ -305,3 +305,137 @@ impl RulePast {
         (held < hold).then_some((held, hold))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::evidence::{Fact, FactSchema, FactType};
+    use crate::judge::RuleState;
+    use crate::judge::expr::Program;
+
+    fn rules(hold: Option<Duration>) -> Vec<Rule> {
+        let fact = Fact {
+            ty: FactType::Bool,
+            doc: String::new(),
+        };
+        let schema = FactSchema {
+            facts: [("up".to_owned(), fact)].into(),
+        };
+        vec![Rule {
+            name: "up".to_owned(),
+            severity: Severity::Must,
+            expr: Program::compile("up", &schema).expect("it compiles"),
+            applies: None,
+            why: String::new(),
+            source: String::new(),
+            builtin: true,
+            state: RuleState::Enabled,
+            hold,
+        }]
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    /// What is shown after each of these results, a second apart.
+    fn shown(rules: &[Rule], soft: Option<Soft>, results: &[Status]) -> Vec<Status> {
+        let mut past = Past::default();
+        let mut shown = Vec::new();
+        for (second, result) in results.iter().enumerate() {
+            let now = at(i64::try_from(second).expect("small"));
+            let mut verdicts = vec![RuleVerdict::new("p", &rules[0], *result, String::new())];
+            past = past.after(rules, &verdicts, now);
+            past.hold_back(rules, &mut verdicts, now);
+            past.soften(soft, &mut verdicts);
+            shown.push(verdicts[0].result);
+        }
+        shown
+    }
+
+    use Status::{Fail as F, Pass as P, Unknown as U, Warn as W};
+
+    #[test]
+    fn two_bad_of_the_last_three_make_it_hard() {
+        let soft: Option<Soft> = "2/3".parse().ok();
+        for (results, wanted) in [
+            (vec![P, F, P, P], vec![P, W, P, P]),
+            (vec![P, F, F, F], vec![P, W, F, F]),
+            // Still two of the last three.
+            (vec![P, F, F, P, P], vec![P, W, F, F, P]),
+            (vec![P, F, P, F], vec![P, W, P, F]),
+            // An unknown stays one, and pushes nothing out of sight.
+            (vec![P, F, U, F], vec![P, W, U, F]),
+            // Without a good run there is nothing that it could be an exception from.
+            (vec![F, P], vec![F, P]),
+        ] {
+            assert_eq!(shown(&rules(None), soft, &results), wanted, "{results:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_counts_once_it_has_not_held_for_long_enough() {
+        let rules = rules(Some(Duration::from_secs(2)));
+        assert_eq!(shown(&rules, None, &[P, F, F, F, F]), [P, W, W, F, F]);
+        // Seen to hold, it begins anew; not seen at all, it does not.
+        assert_eq!(shown(&rules, None, &[F, P, F, F]), [W, P, W, W]);
+        assert_eq!(shown(&rules, None, &[F, U, F]), [W, U, F]);
+    }
+
+    #[test]
+    fn it_flaps_from_five_changes_of_twenty_runs_until_fewer_than_three() {
+        let rules = rules(None);
+        let mut past = Past::default();
+        let mut run = |result: Status| {
+            let verdict = RuleVerdict::new("p", &rules[0], result, String::new());
+            past = past.after(&rules, &[verdict], at(0));
+            past.is_flapping(0)
+        };
+        for (number, result) in [P, F, P, F, P].into_iter().enumerate() {
+            assert!(!run(result), "after run {number}");
+        }
+        assert!(run(F));
+        let steady = (0..40).take_while(|_| run(P)).count();
+        assert!((10..20).contains(&steady), "{steady}");
+    }
+
+    #[test]
+    fn what_is_stored_comes_back_and_what_is_odd_is_nothing() {
+        let rules = rules(Some(Duration::from_secs(9)));
+        let verdict = RuleVerdict::new("p", &rules[0], F, String::new());
+        let past = Past::default().after(&rules, &[verdict], at(7));
+        assert_eq!(Past::restore(past.store(&rules), &rules), past);
+        let odd = serde_json::json!({ "runs": "many" });
+        assert_eq!(Past::restore(odd, &rules), Past::default());
+        assert_eq!(past.carried(&rules, &rules), past);
+        assert_eq!(past.carried(&rules, &[]).rules.len(), 0);
+    }
+
+    #[test]
+    fn what_is_no_k_of_n_is_refused() {
+        for bad in [
+            "", "2", "/", "0/3", "3/2", "1/33", "a/b", "2/3/4", "-1/3", "+1/3", " 2/3",
+        ] {
+            assert!(bad.parse::<Soft>().is_err(), "{bad}");
+        }
+        let soft: Soft = "2/3".parse().expect("k of n");
+        assert_eq!((soft.bad, soft.of), (2, 3));
+    }
+
+    proptest! {
+        #[test]
+        fn an_unknown_is_never_made_known_and_nothing_that_fails_passes(
+            results in prop::collection::vec(prop::sample::select(vec![P, F, U]), 1..40),
+            few in 1u32..4, more in 0u32..4, hold in prop::option::of(1u64..5),
+        ) {
+            let soft = Soft { bad: few, of: few + more };
+            let rules = rules(hold.map(Duration::from_secs));
+            for (result, shown) in results.iter().zip(shown(&rules, Some(soft), &results)) {
+                prop_assert_eq!(*result == U, shown == U);
+                prop_assert!(*result != F || shown != P);
+            }
+        }
+    }
+}

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::App;
 use crate::net::server_tls_config;
-use crate::plan::TlsFiles;
+use crate::plan::{ServerSettings, TlsFiles};
 
 /// How often the files are looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -109,17 +109,35 @@ impl Certificate {
 pub async fn watch(app: Arc<App>) {
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut plan = app.handle.plan();
     loop {
         tokio::select! {
             () = app.shutdown.cancelled() => return,
             _ = tick.tick() => {
+                let reloaded = Arc::clone(&app);
                 let app = Arc::clone(&app);
                 // A file may stand on a disk that hangs.
                 let refreshed = tokio::task::spawn_blocking(move || {
                     app.certificate.refresh(app.handle.plan().server.tls.as_ref());
                 });
                 refreshed.await.ok();
+                let in_use = reloaded.handle.plan();
+                if !Arc::ptr_eq(&plan, &in_use) {
+                    warn_of_restart(&reloaded.started_with, &in_use.server);
+                    plan = in_use;
+                }
             }
         }
+    }
+}
+
+/// Says what of a new configuration waits for a restart.
+fn warn_of_restart(started: &ServerSettings, wanted: &ServerSettings) {
+    let place = |settings: &ServerSettings| (settings.authority(), settings.tls.is_some());
+    if place(started) != place(wanted) {
+        tracing::warn!(
+            listen = started.authority(),
+            "[server] listen and TLS are taken over by a restart alone"
+        );
     }
 }

@@ -130,7 +130,7 @@ fn readiness_of(snapshot: &Snapshot) -> Readiness {
     )
 }
 
-/// OpenMetrics names a counter without the `_total` of its samples; the older text format names the samples.
+/// `OpenMetrics` names a counter without the `_total` of its samples; the older text format names the samples.
 fn classic(open_metrics: &str, out: &mut String) {
     let mut help = None;
     for line in open_metrics.lines() {

@@ -31,6 +31,7 @@ pub use openapi::document as openapi_document;
 
 use crate::agent::Handle;
 use crate::net::Dialler;
+use crate::plan::ServerSettings;
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -42,6 +43,8 @@ pub(crate) struct App {
     http: metrics::HttpCounts,
     certificate: certificate::Certificate,
     modules: module_probe::Runner,
+    /// Where it listens and whether it speaks TLS was decided by these.
+    started_with: ServerSettings,
     runs: tokio::sync::Semaphore,
     shutdown: CancellationToken,
 }
@@ -91,6 +94,7 @@ impl Bound {
             http: metrics::HttpCounts::default(),
             certificate: certificate.map_err(StartError::Tls)?,
             modules: module_probe::Runner::new(dialler, probing, settings.max_probes),
+            started_with: settings.clone(),
             runs: tokio::sync::Semaphore::new(routes::MAX_RUNS),
             shutdown: shutdown.clone(),
             handle,

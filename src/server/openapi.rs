@@ -1,4 +1,4 @@
-//! The OpenAPI document, from the same schemas as the verdict.
+//! The `OpenAPI` document, from the same schemas as the verdict.
 
 use std::sync::OnceLock;
 

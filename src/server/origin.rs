@@ -2,7 +2,7 @@
 //! told from it but by what the browser says.
 
 use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::plan::is_loopback;
 
@@ -12,7 +12,7 @@ pub fn names_this_host(uri: &Uri, headers: &HeaderMap, names: &[String]) -> bool
     let written: Vec<&[u8]> = headers
         .get_all(HOST)
         .iter()
-        .map(|host| host.as_bytes())
+        .map(HeaderValue::as_bytes)
         .collect();
     // A request for an absolute URI names it there as well; both have to be this host.
     let named = uri
@@ -51,7 +51,7 @@ fn is_number(text: &str) -> bool {
 
 /// Whether a page of another origin makes the browser ask.
 pub fn is_cross_origin(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     if site.is_some_and(|site| !matches!(site, b"same-origin" | b"none")) {
         return true;
     }

@@ -25,7 +25,12 @@ const STALE_AFTER: Duration = Duration::from_secs(60);
 
 /// What was rendered last, by language and part: several who look at one verdict cost one rendering.
 #[derive(Default)]
-pub struct Cache(Mutex<HashMap<(&'static str, bool), (u64, Bytes)>>);
+pub struct Cache(Mutex<HashMap<Part, Rendered>>);
+
+/// A language, and whether only what changes.
+type Part = (&'static str, bool);
+/// The version of the snapshot, and the text.
+type Rendered = (u64, Bytes);
 
 /// `GET /`: the page; with `?fragment=true` what of it changes with a new verdict.
 pub async fn page(State(app): State<Arc<App>>, query: Query) -> Result<Response, ApiError> {

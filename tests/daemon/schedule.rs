@@ -69,7 +69,6 @@ fn what_depends_on_a_broken_probe_is_not_run_and_unknown() {
     ]
     .concat();
     let daemon = Daemon::start(&config);
-    let item = daemon.until_item("second", "unknown");
     let item = daemon.until("it says why", |daemon| {
         let item = daemon.item("second");
         let reason = item["reason"].as_str().expect("text").to_owned();

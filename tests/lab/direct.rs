@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use probe::evidence::{Failure, Outcome, RedactorBuilder, Trail};
+use probe::history::History;
 use probe::net::Dialler;
 use probe::probes::{BuildError, Context, Probe, find};
 use serde_json::{Map, Value};
@@ -73,9 +74,19 @@ pub fn wrong_params(kind: &str, params: &str) -> Vec<String> {
 
 /// One attempt with this timeout.
 pub async fn attempt(kind: &str, params: &str, timeout: Duration) -> Attempt {
+    attempt_with(kind, params, timeout, None).await
+}
+
+/// The same where there is a history.
+pub async fn attempt_with(
+    kind: &str,
+    params: &str,
+    timeout: Duration,
+    history: Option<History>,
+) -> Attempt {
     let probe = build(kind, params).unwrap_or_else(|error| panic!("{params}: {error:?}"));
     let begun = Instant::now();
-    let context = Context::new(Arc::new(Dialler::new()), begun + timeout);
+    let context = Context::new(Arc::new(Dialler::new()), begun + timeout).with_history(history);
     let mut result = probe.observe(&context).await;
     // As the engine does it: what the kind names as its own secrets is not in the facts.
     let mut secrets = RedactorBuilder::default();

@@ -25,7 +25,7 @@ pub use alertmanager::Alertmanager;
 pub use apicurio::Apicurio;
 pub use bind::{Bind, Signed, Unbound, Zone};
 pub use daemon::{Answer, Daemon};
-pub use direct::{Attempt, attempt, wrong_params};
+pub use direct::{Attempt, attempt, attempt_with, wrong_params};
 pub use hostile::Hostile;
 pub use kafka::Kafka;
 pub use loki::Loki;

@@ -1,7 +1,7 @@
 //! Who may ask: local users, tokens, and no page in a browser.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::daemon;
 
@@ -257,4 +257,32 @@ fn who_asks_too_often_is_told_so() {
         answers.contains(&200) && answers.contains(&429),
         "{answers:?}"
     );
+}
+
+#[test]
+fn tokens_change_with_the_configuration() {
+    let (daemon, _up) = daemon(TOKENS);
+    let status = |token: &str| {
+        let authorization = bearer(token);
+        let headers = [("authorization", authorization.as_str())];
+        daemon.ask("GET", "/api/v1/verdict", &headers).status
+    };
+    assert_eq!(status(TOKEN), 200);
+    let path = daemon.dir().join("probes.toml");
+    let written = std::fs::read_to_string(&path).expect("the configuration");
+    std::fs::write(
+        &path,
+        written.replace(TOKEN, "another-one-that-nobody-knows"),
+    )
+    .expect("write");
+    let begun = Instant::now();
+    while status("another-one-that-nobody-knows") != 200 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{}",
+            daemon.log()
+        );
+        sleep(Duration::from_secs(1));
+    }
+    assert_eq!(status(TOKEN), 401);
 }

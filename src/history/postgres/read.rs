@@ -44,15 +44,19 @@ pub(in super::super) async fn runs(
     let Some(probe) = probe_id(session, &query.probe).await? else {
         return Ok(RunPage::default());
     };
-    let mut single = recent(session, probe, pager.from_us(), pager.to_us()).await?;
+    let mut single = recent(session, probe, pager.earliest_us(), pager.latest_us()).await?;
     let sql = "select min(hour), max(hour) from probe.hours where probe = $1";
     let rows = session.query(sql, &[(&probe, Type::INT4)]).await?;
     let (first, last) = match rows.first() {
         Some(row) => (get::<Option<i64>>(row, 0)?, get::<Option<i64>>(row, 1)?),
         None => (None, None),
     };
-    let mut end = last.map_or(0, |last| last.min(pager.to_us().div_euclid(HOUR_US)) + 1);
-    let begin = first.map_or(0, |first| first.max(pager.from_us().div_euclid(HOUR_US)));
+    let mut end = last.map_or(0, |last| {
+        last.min(pager.latest_us().div_euclid(HOUR_US)) + 1
+    });
+    let begin = first.map_or(0, |first| {
+        first.max(pager.earliest_us().div_euclid(HOUR_US))
+    });
     while !pager.is_full() && begin < end {
         let from = (end - HOURS_AT_ONCE).max(begin);
         let mut rows = chunks(session, probe, from, end).await?;

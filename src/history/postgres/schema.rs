@@ -88,18 +88,20 @@ async fn migrate_locked(session: &Session) -> Result<(), HistoryError> {
 
 /// Whether a store that is only read is there.
 pub(super) async fn look(session: &Session) -> Result<(), HistoryError> {
-    match check(found(session).await?)? {
-        true => Ok(()),
-        false => Err(unavailable(
-            "this database holds no history yet: a daemon with this configuration makes it",
-        )),
+    if check(found(session).await?)? {
+        return Ok(());
     }
+    Err(unavailable(
+        "this database holds no history yet: a daemon with this configuration makes it",
+    ))
 }
 
 async fn found(session: &Session) -> Result<i64, HistoryError> {
-    let rows = session
-        .query("select to_regclass('probe.meta') is not null", &[])
-        .await?;
+    // Of the catalogue itself: what a function knows of names may be older than the lock.
+    let sql = "select exists (select 1 from pg_catalog.pg_class c \
+               join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+               where n.nspname = 'probe' and c.relname = 'meta')";
+    let rows = session.query(sql, &[]).await?;
     let exists = rows.first().map_or(Ok(false), |row| get(row, 0))?;
     if !exists {
         return Ok(0);

@@ -18,6 +18,8 @@ use super::{Desk, RETRY_AFTER, compact};
 
 /// What is recorded is committed this soon.
 const COMMIT_EVERY: Duration = Duration::from_millis(250);
+/// An agent that ends says so this soon.
+const CLOSES_WITHIN: Duration = Duration::from_millis(200);
 /// The most runs of one commit.
 const MAX_BATCH: usize = 5_000;
 const COMPACT_EVERY: Duration = Duration::from_secs(600);
@@ -50,7 +52,10 @@ pub(super) fn start(
                     Err(error) => tracing::warn!("history: {error}"),
                 }
             }
-            sleep(leases.beat()).await;
+            let next = Instant::now() + leases.beat();
+            while Instant::now() < next && !queue.is_closing() {
+                sleep(CLOSES_WITHIN.min(leases.beat())).await;
+            }
         }
         if let Ok(session) = desk.session().await {
             leases.leave(&session).await.ok();

@@ -147,3 +147,6 @@ fn key(span: i64, probe: i64) -> i64 {
 const PROBE_BITS: u32 = 24;
 /// Microseconds of an hour.
 const HOUR_US: i64 = 3_600_000_000;
+
+#[cfg(test)]
+mod tests;

@@ -73,18 +73,18 @@ pub(super) fn lock(path: &Path) -> Result<Lock, HistoryError> {
 
 /// Opens the file for writing, or makes it. The lock is held.
 pub(super) fn write(path: &Path, now: Timestamp) -> Result<Opened, HistoryError> {
-    match is_ours(path)? {
-        false => create(path)?,
-        true => match existing(path) {
-            Err(HistoryError::Corrupt(why)) => return set_aside(path, &why, now),
-            Err(other) => return Err(other),
-            Ok(conn) => return Ok(Opened { conn, notice: None }),
-        },
+    if !is_ours(path)? {
+        create(path)?;
+        return Ok(Opened {
+            conn: existing(path)?,
+            notice: None,
+        });
     }
-    Ok(Opened {
-        conn: existing(path)?,
-        notice: None,
-    })
+    match existing(path) {
+        Ok(conn) => Ok(Opened { conn, notice: None }),
+        Err(HistoryError::Corrupt(why)) => set_aside(path, &why, now),
+        Err(other) => Err(other),
+    }
 }
 
 /// Renames a damaged file, and begins a new one.

@@ -67,8 +67,8 @@ fn page(
     let Some((first, last)) = span(tx, probe)? else {
         return Ok(pager.finish());
     };
-    let begin = first.max(pager.from_us().div_euclid(HOUR_US));
-    let mut hour = last.min(pager.to_us().div_euclid(HOUR_US));
+    let begin = first.max(pager.earliest_us().div_euclid(HOUR_US));
+    let mut hour = last.min(pager.latest_us().div_euclid(HOUR_US));
     while hour >= begin && !pager.is_full() {
         let mut rows = compact::hour(tx, key(hour, probe))?;
         let single = compact::recent(tx, probe, hour * HOUR_US, (hour + 1) * HOUR_US)?;

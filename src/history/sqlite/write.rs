@@ -22,6 +22,8 @@ const MAX_BATCH: usize = 20_000;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often runs are packed, and what is too old or too much is dropped.
 const COMPACT_EVERY: Duration = Duration::from_secs(600);
+/// Or after so many runs.
+const COMPACT_AFTER: usize = 200_000;
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 
 /// What is written to.
@@ -63,6 +65,7 @@ pub(super) fn start(
         queue: Arc::clone(queue),
         names: Names::default(),
         compacted: Instant::now(),
+        single: 0,
         pruned: None,
         dead: None,
     };
@@ -80,6 +83,8 @@ struct Writer {
     queue: Arc<Queue>,
     names: Names,
     compacted: Instant,
+    /// Runs that came since.
+    single: usize,
     /// `None`: not yet.
     pruned: Option<Instant>,
     /// Why nothing can be written any more.
@@ -119,7 +124,10 @@ impl Writer {
                 return Ok(());
             }
             match self.commit(&batch) {
-                Ok(()) => self.queue.done(batch.runs.len()),
+                Ok(()) => {
+                    self.single += batch.runs.len();
+                    self.queue.done(batch.runs.len());
+                }
                 Err(error) => {
                     // Numbers that were given within what was rolled back are none.
                     self.names = Names::default();
@@ -175,8 +183,9 @@ impl Writer {
     fn tidy(&mut self) -> Result<(), HistoryError> {
         // Before they are too old to be kept one by one.
         let every = COMPACT_EVERY.min(self.settings.runs_retention / 2);
-        if self.compacted.elapsed() >= every {
+        if self.compacted.elapsed() >= every || self.single >= COMPACT_AFTER {
             self.compacted = Instant::now();
+            self.single = 0;
             let waiting = compact::waiting(&self.target.conn())?;
             for probe in waiting {
                 // Between any two, so that what is recorded meanwhile is committed in time.

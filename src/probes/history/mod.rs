@@ -109,7 +109,7 @@ impl ProbeKind for History {
         let window = config.window.0;
         if slot < SHORTEST_SLOT {
             wrong("slot", format!("`slot` is at least {SHORTEST_SLOT:?}"));
-        } else if window.as_millis() % slot.as_millis() != 0 {
+        } else if !window.as_millis().is_multiple_of(slot.as_millis()) {
             let text = format!(
                 "`window` ({window:?}) is a whole number of slots ({slot:?}): write one that `slot` divides"
             );

@@ -368,7 +368,8 @@ mod tests {
             let decided = tally.lower_bound().is_some_and(|lower| lower >= objective)
                 || tally.upper_bound().is_some_and(|upper| upper < objective);
             prop_assert_eq!(window.decidable_at(objective) == window.end_us, decided);
-            let longest = window.end_us + slots.len() as i64 * window.slot_us;
+            let count = i64::try_from(slots.len()).expect("a count");
+            let longest = window.end_us + count * window.slot_us;
             prop_assert!(window.decidable_at(objective) <= longest);
         }
     }
