@@ -22,6 +22,15 @@ pub(super) fn waiting(conn: &Connection) -> Result<Vec<i64>, HistoryError> {
     ask().map_err(|error| wrong(&error))
 }
 
+/// How many single runs there are.
+pub(super) fn count(conn: &Connection) -> Result<usize, HistoryError> {
+    let counted = conn.query_row("select count(*) from recent", [], |row| {
+        row.get::<_, i64>(0)
+    });
+    let count = counted.map_err(|error| wrong(&error))?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// Packs all runs of a probe, in one transaction: a run is in one place or in the other.
 pub(super) fn probe(conn: &mut Connection, probe: i64) -> Result<(), HistoryError> {
     let pack_all = |tx: &Transaction<'_>| -> rusqlite::Result<()> {

@@ -70,6 +70,8 @@ pub(super) fn start(
         dead: None,
     };
     writer.note_size();
+    // What the agent before did not come to pack.
+    writer.single = compact::count(&writer.target.conn())?;
     std::thread::Builder::new()
         .name("history".to_owned())
         .spawn(move || writer.run())
