@@ -2,81 +2,99 @@
 
 use std::collections::BTreeSet;
 
-use super::assemble::{gap, partition_name};
+use super::assemble::{frozen, partition_name};
 use super::config::GroupParams;
 use super::facts::{Group, GroupPartition, GroupProtocol, GroupState, GroupTopic, Member};
 use super::native::{GroupView, Place, Trouble, code};
-use super::survey::Survey;
+use super::survey::{Survey, has_no_groups};
 use super::topics::find;
 use super::trouble::{not_seen, unknown, unknown_refused};
 use super::window::{History, Position, lag_state};
 use crate::evidence::{Observed, Unknown, UnknownWhy};
+use crate::net::api::short;
 
-/// The client library's numbers for the state of a group.
-pub(super) fn state(number: u32) -> Observed<GroupState> {
-    Observed::Value(match number {
-        1 => GroupState::PreparingRebalance,
-        2 => GroupState::CompletingRebalance,
-        3 => GroupState::Stable,
-        4 => GroupState::Dead,
-        5 => GroupState::Empty,
-        _ => {
+/// The brokers' words for the state of a group.
+pub(super) fn state(text: &str) -> Observed<GroupState> {
+    Observed::Value(match text {
+        "PreparingRebalance" => GroupState::PreparingRebalance,
+        "CompletingRebalance" => GroupState::CompletingRebalance,
+        "Assigning" => GroupState::Assigning,
+        "Reconciling" => GroupState::Reconciling,
+        "Stable" => GroupState::Stable,
+        "Dead" => GroupState::Dead,
+        "Empty" => GroupState::Empty,
+        "" => return Observed::unknown(UnknownWhy::Unsupported, "the broker does not tell it"),
+        other => {
             return Observed::unknown(
                 UnknownWhy::Unsupported,
-                "the group is in a state that the client library has no name for",
+                format!("the state `{}` has no name here", short(other, 40)),
             );
         }
     })
 }
 
-/// The client library's numbers for the protocol of a group.
-pub(super) fn protocol(number: u32) -> Observed<GroupProtocol> {
-    match number {
-        1 => Observed::Value(GroupProtocol::Consumer),
-        2 => Observed::Value(GroupProtocol::Classic),
-        _ => Observed::unknown(UnknownWhy::Unsupported, "the broker does not tell it"),
-    }
+/// The brokers' words for the protocol of a group.
+pub(super) fn protocol(text: &str) -> Observed<GroupProtocol> {
+    Observed::Value(match text.to_lowercase().as_str() {
+        "classic" => GroupProtocol::Classic,
+        "consumer" => GroupProtocol::Consumer,
+        "share" => GroupProtocol::Share,
+        "streams" => GroupProtocol::Streams,
+        "" => return Observed::unknown(UnknownWhy::Unsupported, "the broker does not tell it"),
+        other => {
+            return Observed::unknown(
+                UnknownWhy::Unsupported,
+                format!("the protocol `{}` has no name here", short(other, 40)),
+            );
+        }
+    })
 }
 
 /// A group that was described, and whether there is one.
 fn described<'s>(survey: &'s Survey, name: &str) -> (Observed<bool>, Observed<&'s GroupView>) {
     let right = format!("Describe on group {name}");
-    let absent = || Unknown {
-        why: UnknownWhy::NotObserved,
-        detail: format!("there is no group {name}"),
-    };
-    let (why, absent) = match survey.groups.get(name) {
-        Some(Ok(group)) if state(group.state).value() != Some(&GroupState::Dead) => {
-            return (Observed::Value(true), Observed::Value(group));
-        }
-        // The classic question calls groups dead that it does not know; the list knows better.
-        Some(Ok(_)) => (absent(), true),
-        Some(Err(Trouble::Failed(refused))) if refused.code == code::GROUP_NOT_FOUND => {
-            (absent(), true)
-        }
-        Some(Err(trouble)) => (unknown(trouble, &right), false),
-        // The cluster has no topic in which groups would be kept, or it is hidden.
-        None => match gap(survey) {
-            None => (absent(), true),
-            Some(why) => (why, false),
-        },
-    };
-    if !absent {
-        return (not_seen(&why), not_seen(&why));
-    }
-    let listed = survey
-        .group_list
-        .iter()
-        .flat_map(|(groups, _)| groups)
-        .any(|group| group.name == name && state(group.state).value() != Some(&GroupState::Dead));
-    if listed {
+    let absent = || {
         let why = Unknown {
-            why: UnknownWhy::Unsupported,
-            detail: "the group is listed, and the client library cannot describe it".to_owned(),
+            why: UnknownWhy::NotObserved,
+            detail: format!("there is no group {name}"),
         };
-        return (Observed::Value(true), not_seen(&why));
+        (Observed::Value(false), not_seen(&why))
+    };
+    let visit = match &survey.visit {
+        Ok(visit) => visit,
+        Err(trouble) => {
+            let why = unknown(trouble, &right);
+            return (not_seen(&why), not_seen(&why));
+        }
+    };
+    let trouble = match visit.group(name) {
+        Some(Ok(group)) => return (Observed::Value(true), Observed::Value(group)),
+        Some(Err(trouble)) => trouble,
+        None => return (not_asked(), not_asked()),
+    };
+    if let Trouble::Failed(refused) = trouble {
+        // The broker that would keep it has said so, to a client that may see it.
+        if refused.code == code::GROUP_NOT_FOUND {
+            return absent();
+        }
+        // Nobody keeps any group, and the client may see this one.
+        let nobody = matches!(
+            refused.code,
+            code::COORDINATOR_NOT_AVAILABLE | code::NOT_COORDINATOR
+        );
+        if nobody && has_no_groups(&survey.named) && frozen(survey).is_none() {
+            return absent();
+        }
     }
-    (Observed::Value(false), not_seen(&why))
+    let why = unknown(trouble, &right);
+    let (listed, _) = visit.listing();
+    let listed = (listed.iter()).any(|group| group.name == name && group.state != "Dead");
+    let exists = if listed {
+        Observed::Value(true)
+    } else {
+        not_seen(&why)
+    };
+    (exists, not_seen(&why))
 }
 
 /// A declared group.
@@ -95,8 +113,8 @@ pub(super) fn group(survey: &Survey, params: &GroupParams, history: &History) ->
     Group {
         name: params.name.clone(),
         exists,
-        state: observed(&seen).and_then(|view| state(view.state)),
-        protocol: observed(&seen).and_then(|view| protocol(view.protocol)),
+        state: observed(&seen).and_then(|view| state(&view.state)),
+        protocol: observed(&seen).and_then(|view| protocol(&view.kind)),
         member_count: observed(&seen).map(|view| view.members.len()),
         expected_members: params.min_members.unwrap_or(1),
         members,
@@ -145,14 +163,15 @@ fn group_topic(
     seen: &Seen<'_>,
     history: &History,
 ) -> GroupTopic {
+    let topic_name = topic;
     let (_, view) = find(survey, topic);
     let places = view.and_then(|topic| match &topic.partitions {
         Ok(partitions) => Observed::Value(partitions.iter().map(|it| it.partition).collect()),
-        Err(refused) => unknown_refused(refused, "Describe").into(),
+        Err(refused) => unknown_refused(refused, &format!("Describe on topic {topic_name}")).into(),
     });
     let partitions: Observed<Vec<GroupPartition>> = places.map(|mut places: Vec<i32>| {
         places.sort_unstable();
-        let at = |partition| group_partition(survey, &params.name, topic, partition, history);
+        let at = |partition| group_partition(survey, &params.name, topic, partition, seen, history);
         places.into_iter().map(at).collect()
     });
     let list = partitions.value().map(Vec::as_slice);
@@ -161,22 +180,34 @@ fn group_topic(
         Observed::Unknown(why) => not_seen(why),
     };
     let idle = consumes_nothing(topic, list.unwrap_or_default(), seen);
+    let idle = idle.as_ref();
+    let lag_records = unless(idle, of_list(&|it| it.lag_records.clone()));
     GroupTopic {
         topic: topic.to_owned(),
-        lag_records: match idle {
-            Some(why) => Observed::Unknown(why),
-            None => of_list(&|it| it.lag_records.clone()),
-        },
-        known_lag_records: list
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|it| it.lag_records.value())
-            .fold(0, |sum: u64, lag| sum.saturating_add(*lag)),
+        known_lag_records: known_lag(list.unwrap_or_default(), &lag_records),
+        lag_records,
         uncommitted_partitions: select(&partitions, uncommitted),
-        beyond_end_partitions: select(&partitions, beyond_end),
+        beyond_end_partitions: unless(idle, select(&partitions, beyond_end)),
         unassigned_partitions: unassigned(topic, &partitions, seen),
-        removed_unread_records: of_list(&|it| it.removed_unread_records.clone()),
+        removed_unread_records: unless(idle, of_list(&|it| it.removed_unread_records.clone())),
         partitions,
+    }
+}
+
+/// A fact that has no meaning where there is such a reason.
+fn unless<T>(reason: Option<&Unknown>, fact: Observed<T>) -> Observed<T> {
+    match reason {
+        Some(why) => not_seen(why),
+        None => fact,
+    }
+}
+
+/// The lag of the partitions of which it is known; where that is none, why the sum is not.
+fn known_lag(list: &[GroupPartition], sum: &Observed<u64>) -> Observed<u64> {
+    let known = list.iter().filter_map(|it| it.lag_records.value().copied());
+    match (known.reduce(u64::saturating_add), sum) {
+        (Some(known), _) => Observed::Value(known),
+        (None, sum) => sum.clone(),
     }
 }
 
@@ -292,6 +323,7 @@ fn group_partition(
     group: &str,
     topic: &str,
     partition: i32,
+    seen: &Seen<'_>,
     history: &History,
 ) -> GroupPartition {
     let place = Place {
@@ -300,8 +332,10 @@ fn group_partition(
     };
     // The last look is the newest.
     let last = survey.looks.last();
-    let committed = last.map_or_else(not_asked, |look| {
-        committed(look.committed.get(group), group, &place)
+    let committed = observed(seen).and_then(|_| {
+        last.map_or_else(not_asked, |look| {
+            committed(look.committed.get(group), group, &place)
+        })
     });
     let end = last.map_or_else(not_asked, |look| log_end(&look.ends, &place));
     let start = log_end(&survey.starts, &place);
@@ -313,7 +347,7 @@ fn group_partition(
         committed_offset: committed,
         log_start_offset: start,
         log_end_offset: end,
-        lag_state: lag_state(&positions),
+        lag_state: observed(seen).and_then(|view| lag_state(&positions, !view.members.is_empty())),
     }
 }
 
@@ -403,8 +437,10 @@ fn removed_unread(
         (Observed::Value(committed), Observed::Value(start), _) => {
             Observed::Value(between(*committed, *start))
         }
-        // Nothing was ever removed.
-        (_, Observed::Value(0), _) => Observed::Value(0),
+        // It has committed nothing, and nothing was ever removed.
+        (Observed::Unknown(why), Observed::Value(0), _) if why.why == UnknownWhy::NotApplicable => {
+            Observed::Value(0)
+        }
         (Observed::Unknown(why), _, _) | (_, Observed::Unknown(why), _) => not_seen(why),
     }
 }
@@ -416,7 +452,12 @@ fn positions(survey: &Survey, group: &str, place: &Place, history: &History) -> 
         let committed = committed(look.committed.get(group), group, place);
         let end = log_end(&look.ends, place);
         if let (Observed::Value(committed), Observed::Value(end)) = (committed, end) {
-            positions.push(Position { committed, end });
+            let at_ms = history.at_ms(look.at);
+            positions.push(Position {
+                at_ms,
+                committed,
+                end,
+            });
         }
     }
     positions

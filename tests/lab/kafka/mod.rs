@@ -94,6 +94,11 @@ impl Exclusive {
         self.0.wait_until_seen();
     }
 
+    /// Kills a broker, and waits for nothing.
+    pub fn crash_broker(&mut self, id: usize) {
+        drop(self.0.brokers[id - 1].take());
+    }
+
     /// Starts the brokers that do not run, and waits until all replicas are in sync.
     pub fn restore(&mut self) {
         for id in 1..=BROKERS {

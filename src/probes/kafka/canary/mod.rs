@@ -1,7 +1,7 @@
 //! The canary: a record to every partition of a topic of the probe's own, and back.
 
 mod topic;
-mod trip;
+pub(super) mod trip;
 
 use schemars::JsonSchema;
 use serde::Serialize;

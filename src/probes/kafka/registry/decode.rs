@@ -212,6 +212,14 @@ fn schema_id(value: &[u8]) -> Result<u32, String> {
 }
 
 fn newest(topic: &str, records: &[Record]) -> Observed<Record> {
+    let timeless = records.iter().find_map(|record| match &record.timestamp {
+        Observed::Unknown(why) => Some((record.partition, why)),
+        Observed::Value(_) => None,
+    });
+    if let Some((partition, why)) = timeless {
+        let text = format!("the last record of partition {partition}: {}", why.detail);
+        return Observed::unknown(why.why, text);
+    }
     let when = |record: &Record| record.timestamp.value().copied();
     // Of several in the same millisecond, the one with a problem counts.
     let key = |record: &&Record| {
