@@ -17,8 +17,8 @@ fn with_one_broker_stopped_partitions_are_under_replicated_and_with_two_under_mi
     kafka.stop_broker(3);
     let verdict = run(&undeclared);
     assert_eq!(verdict.result("stream/under-replicated"), "warn");
-    let reason = verdict.rule("stream/under-replicated")["reason"].to_string();
-    assert!(reason.contains("outage-0"), "{reason}");
+    let found = verdict.facts("stream")["under_replicated_partitions"].to_string();
+    assert!(found.contains("outage-0"), "{found}");
     let verdict = run(&declared);
     assert_eq!(verdict.result("stream/brokers"), "fail");
     let rule = verdict.rule("stream/declared-topics-in-sync");
@@ -30,10 +30,8 @@ fn with_one_broker_stopped_partitions_are_under_replicated_and_with_two_under_mi
     let verdict = run(&undeclared);
     let rule = verdict.rule("stream/under-min-isr");
     assert_eq!(rule["result"], "fail", "{rule}");
-    assert!(
-        rule["reason"].as_str().unwrap().contains("outage-0"),
-        "{rule}"
-    );
+    let found = verdict.facts("stream")["under_min_isr_partitions"].to_string();
+    assert!(found.contains("outage-0"), "{found}");
     kafka.restore();
     let verdict = run(&declared);
     for rule in [
@@ -82,6 +80,22 @@ fn a_broker_that_dies_while_groups_are_asked_for_takes_nobody_with_it() {
             assert_eq!(rule["result"], "pass", "round {round}: {rule}");
         }
     }
+}
+
+#[test]
+fn a_broker_that_advertises_where_nobody_listens_is_out_of_reach() {
+    let kafka = Kafka::shared();
+    let params = |brokers: String| format!("brokers = {brokers}\nexpect_brokers = 3");
+    let verdict = run(&params(kafka.astray()));
+    let rule = verdict.rule("stream/brokers-reachable");
+    assert_eq!(rule["result"], "fail", "{rule}");
+    assert_eq!(verdict.result("stream/brokers"), "fail");
+    let brokers = &verdict.facts("stream")["brokers"];
+    assert_eq!(brokers[2]["reachable"], false, "{brokers}");
+    assert_eq!(brokers[0]["reachable"], true, "{brokers}");
+    let verdict = run(&params(kafka.plaintext()));
+    assert_eq!(verdict.result("stream/brokers-reachable"), "pass");
+    assert_eq!(verdict.result("stream/brokers"), "pass");
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl ClientContext for Watch {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(target: "librdkafka", "{facility}: {message}");
+        tracing::debug!("librdkafka: {facility}: {message}");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

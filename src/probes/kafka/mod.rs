@@ -11,6 +11,7 @@ mod facts;
 mod groups;
 mod native;
 mod pool;
+mod progress;
 mod registry;
 mod rules;
 mod security;
@@ -47,6 +48,8 @@ const EARLIER_RUNS: usize = 19;
 const DESCRIPTORS_PER_CLIENT: usize = 8;
 const DESCRIPTORS_PER_BROKER: usize = 6;
 
+/// How long brokers that do not answer at once are waited for before the others are asked.
+const FOR_GREETING: Duration = Duration::from_secs(1);
 /// The time that is kept to find out why nobody answers.
 const FOR_DIAGNOSIS: Duration = Duration::from_millis(500);
 
@@ -130,11 +133,12 @@ impl ProbeKind for Kafka {
     }
 
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {
+        let settings = self.greeted(ctx).await?;
         let (survey, controls, schema_registry, canary) = tokio::join!(
-            self.survey(ctx),
-            controls::read(ctx, self),
-            registry::read(ctx, self),
-            canary::read(ctx, self),
+            self.survey(ctx, &settings),
+            controls::read(ctx, self, &settings),
+            registry::read(ctx, self, &settings),
+            canary::read(ctx, self, &settings),
         );
         let survey = survey?;
         Ok(self.facts(ctx, &survey, controls, schema_registry, canary))
@@ -142,15 +146,26 @@ impl ProbeKind for Kafka {
 }
 
 impl Kafka {
+    /// What clients are told, without those of the brokers that are none.
+    async fn greeted(&self, ctx: &Context) -> Result<Settings, Failure> {
+        let Ok(access) = &self.access else {
+            return Ok(self.settings.clone());
+        };
+        let end = Instant::now() + (ctx.remaining() / 4).min(FOR_GREETING);
+        let brokers = &self.config.brokers;
+        let brokers = wire::no_impostors(ctx.net(), access, brokers, end).await?;
+        Ok((self.settings.clone()).with("bootstrap.servers", brokers.join(",")))
+    }
+
     /// Everything that one client asks, on a thread of its own.
-    async fn survey(&self, ctx: &Context) -> Result<Survey, Failure> {
+    async fn survey(&self, ctx: &Context, settings: &Settings) -> Result<Survey, Failure> {
         for broker in &self.config.brokers {
             if let Ok(address) = broker.parse() {
                 ctx.address(address);
             }
         }
         let begun = Instant::now();
-        let settings = self.settings.clone();
+        let settings = settings.clone();
         let questions = Questions::of(&self.config);
         let wire = Wire {
             net: ctx.shared_net(),

@@ -4,6 +4,7 @@ mod acl;
 mod client;
 mod node;
 mod reassign;
+mod share;
 
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -30,6 +31,8 @@ pub const BROKERS: usize = 3;
 pub const ADMIN: &str = "admin";
 /// A user who may do what [`Kafka::allow`] has granted; SCRAM and PLAIN.
 pub const PROBE: &str = "probe";
+/// The same, for tests that need a user whom no other test grants anything.
+pub const NARROW: &str = "narrow";
 /// A user with a login and no grant at all; SCRAM and PLAIN.
 pub const NOBODY: &str = "nobody";
 
@@ -185,6 +188,11 @@ impl Kafka {
     /// The `SASL_SSL` addresses as a TOML array.
     pub fn sasl_ssl(&self) -> String {
         format!("{:?}", self.addresses(|ports| ports.sasl_ssl))
+    }
+
+    /// The addresses of a listener of which the last broker advertises a port where nobody listens.
+    pub fn astray(&self) -> String {
+        format!("{:?}", self.addresses(|ports| ports.astray))
     }
 
     /// The CA of the brokers' certificates, PEM.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::client::Settings;
 use super::config::Config;
 use super::{Kafka, pool, wire};
 use crate::evidence::{Failure, Observed, UnknownWhy};
@@ -119,12 +120,12 @@ pub(super) fn clients(config: &Config) -> usize {
 }
 
 /// Tries what was declared. It ends before the attempt does.
-pub(super) async fn read(ctx: &Context, kafka: &Kafka) -> ControlFacts {
+pub(super) async fn read(ctx: &Context, kafka: &Kafka, settings: &Settings) -> ControlFacts {
     let end = Instant::now() + ctx.remaining().mul_f64(0.9);
     let (anonymous_served, wrong_password_served, unauthorised_topics) = tokio::join!(
         anonymous(ctx, kafka, end),
         wrong_password(ctx, kafka, end),
-        unauthorised(kafka, end)
+        unauthorised(kafka, settings, end)
     );
     ControlFacts {
         anonymous_served,
@@ -166,11 +167,11 @@ async fn wrong_password(ctx: &Context, kafka: &Kafka, end: Instant) -> Observed<
     }
 }
 
-async fn unauthorised(kafka: &Kafka, end: Instant) -> Observed<Vec<String>> {
+async fn unauthorised(kafka: &Kafka, settings: &Settings, end: Instant) -> Observed<Vec<String>> {
     let Some(outsider) = &kafka.config.unauthorised else {
         return undeclared("unauthorised");
     };
-    let settings = (kafka.settings.clone())
+    let settings = (settings.clone())
         .with("sasl.username", &outsider.username)
         .with("sasl.password", outsider.password.expose());
     let topics = kafka.config.topics.iter();

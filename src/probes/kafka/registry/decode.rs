@@ -83,7 +83,11 @@ impl<'a> Schemas<'a> {
         TopicRecords {
             topic: topic.to_owned(),
             newest: newest(topic, &records),
-            partitions: Observed::Value(records),
+            partitions: if records.is_empty() {
+                no_record(topic)
+            } else {
+                Observed::Value(records)
+            },
         }
     }
 
@@ -230,13 +234,15 @@ fn newest(topic: &str, records: &[Record]) -> Observed<Record> {
     };
     match records.iter().max_by_key(key) {
         Some(record) => Observed::Value(record.clone()),
-        None => Observed::unknown(
-            UnknownWhy::NotObserved,
-            format!(
-                "{topic} holds no record with a value among the last offsets of its partitions"
-            ),
-        ),
+        None => no_record(topic),
     }
+}
+
+fn no_record<T>(topic: &str) -> Observed<T> {
+    Observed::unknown(
+        UnknownWhy::NotObserved,
+        format!("{topic} holds no record with a value among the last offsets of its partitions"),
+    )
 }
 
 fn timestamp(ms: Option<i64>) -> Observed<Timestamp> {

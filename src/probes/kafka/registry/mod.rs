@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::client::Settings;
 use super::config::Config;
 use super::{Kafka, pool};
 use crate::evidence::{Observed, Unknown, UnknownWhy};
@@ -259,7 +260,11 @@ fn check_subjects(subjects: &[String], errors: &mut Vec<ParamError>) {
 }
 
 /// Asks the registry, and looks into the topics. It ends before the attempt does.
-pub(super) async fn read(ctx: &Context, kafka: &Kafka) -> Observed<RegistryFacts> {
+pub(super) async fn read(
+    ctx: &Context,
+    kafka: &Kafka,
+    settings: &Settings,
+) -> Observed<RegistryFacts> {
     let Some(registry) = &kafka.registry else {
         return Observed::unknown(
             UnknownWhy::NotApplicable,
@@ -269,19 +274,19 @@ pub(super) async fn read(ctx: &Context, kafka: &Kafka) -> Observed<RegistryFacts
     let end = Instant::now() + ctx.remaining().mul_f64(0.9);
     let halfway = Instant::now() + ctx.remaining().mul_f64(0.5);
     Observed::Value(match ctx.api(&registry.endpoint).await {
-        Ok(api) => ask(&api, kafka, registry, halfway, end).await,
+        Ok(api) => ask(&api, settings, registry, halfway, end).await,
         Err(failure) => unreached(registry, &ApiError::Connection(failure)),
     })
 }
 
 async fn ask(
     api: &Api,
-    kafka: &Kafka,
+    settings: &Settings,
     registry: &Registry,
     halfway: Instant,
     end: Instant,
 ) -> RegistryFacts {
-    let (settings, topics) = (kafka.settings.clone(), registry.topics.clone());
+    let (settings, topics) = (settings.clone(), registry.topics.clone());
     let tails = pool::run(halfway, move |work| tail::read(&settings, &topics, work));
     let tails = async {
         if registry.topics.is_empty() {

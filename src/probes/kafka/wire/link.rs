@@ -3,17 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, Error as TlsError};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::access::{Access, Tls, Trust};
+use super::access::Access;
 use super::codec::{Body, Malformed, Read, Reader};
-use crate::net::{Dialler, NetError, TlsProfile, within};
+use super::tls::secure;
+use crate::net::{Dialler, NetError, within};
 
 /// The largest answer that is read, and the most that the answers of one batch may take together.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -21,6 +18,7 @@ const MAX_BATCH_BYTES: usize = 32 << 20;
 
 const STEP: &str = "kafka";
 const API_VERSIONS: i16 = 18;
+const UNSUPPORTED_VERSION: i16 = 35;
 
 /// Why a broker does not serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +124,8 @@ impl Answer {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+/// Bytes to and fro.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
@@ -183,20 +182,22 @@ impl Link {
         self.broken.is_some()
     }
 
-    /// Asks what the broker understands; every broker tells everybody.
+    /// Asks what the broker understands; every broker tells everybody. It is asked as the client
+    /// library asks, which an answer in another form may bring down.
     async fn greet(&mut self, end: Instant) -> Result<(), Problem> {
-        let answer = self
-            .ask(API_VERSIONS, 0, false, Body::new(false), end)
-            .await?;
-        let versions = answer.read(|it| {
-            let code = it.i16()?;
-            let list = it.list(|it| Ok((it.i16()?, (it.i16()?, it.i16()?))))?;
-            if code == 0 && !list.is_empty() {
-                Ok(list)
-            } else {
-                Err(Malformed)
-            }
-        })?;
+        let mut body = Body::new(true);
+        body.text(env!("CARGO_PKG_NAME"));
+        body.text(env!("CARGO_PKG_VERSION"));
+        body.end();
+        let answer = self.ask(API_VERSIONS, 3, true, body, end).await?;
+        // Whoever is too old says so in the oldest form, and only that.
+        let versions = if answer.read(|it| it.i16())? == UNSUPPORTED_VERSION {
+            let body = Body::new(false);
+            let answer = self.ask(API_VERSIONS, 0, false, body, end).await?;
+            answer.read(|it| versions(it))?
+        } else {
+            answer.read(|it| versions(it))?
+        };
         self.versions = versions.into_iter().collect();
         Ok(())
     }
@@ -239,21 +240,15 @@ impl Link {
         if let Some(problem) = &self.broken {
             return (0..count).map(|_| Err(problem.clone())).collect();
         }
-        let first_id = self.next_id;
         let mut message = Vec::new();
         let mut forms = Vec::with_capacity(count);
         for request in requests {
-            forms.push((
-                self.next_id,
-                request.flexible && request.key != API_VERSIONS,
-            ));
+            // The first answer has no header to speak of, so that whoever is too old can give it.
+            let header = request.flexible && request.key != API_VERSIONS;
+            forms.push((self.next_id, request.flexible, header));
             frame(&mut message, &self.client_id, self.next_id, request);
             self.next_id = self.next_id.wrapping_add(1);
         }
-        debug_assert_eq!(
-            forms.first().map(|(id, _)| *id),
-            (count > 0).then_some(first_id)
-        );
         // Until all are there: whoever stops waiting leaves a connection that is of no use.
         self.broken = Some(Problem::new(Kind::Broken, "the conversation was left"));
         let (mut reader, mut writer) = split(&mut self.stream);
@@ -271,10 +266,10 @@ impl Link {
         let mut answers = Vec::with_capacity(count);
         let read = async {
             let mut left = MAX_BATCH_BYTES;
-            for (id, flexible) in forms {
+            for (id, flexible, header) in forms {
                 let bytes = receive(&mut reader, id, left, end).await?;
                 left = left.saturating_sub(bytes.len());
-                answers.push(Ok(unframe(bytes, flexible)?));
+                answers.push(Ok(unframe(bytes, flexible, header)?));
             }
             Ok(())
         };
@@ -287,6 +282,22 @@ impl Link {
         }
         self.broken = problem;
         answers
+    }
+}
+
+type Versions = Vec<(i16, (i16, i16))>;
+
+fn versions(it: &mut Reader<'_>) -> Read<Versions> {
+    let code = it.i16()?;
+    let list = it.list(|it| {
+        let versions = (it.i16()?, (it.i16()?, it.i16()?));
+        it.end()?;
+        Ok(versions)
+    })?;
+    if code == 0 && !list.is_empty() {
+        Ok(list)
+    } else {
+        Err(Malformed)
     }
 }
 
@@ -340,8 +351,8 @@ async fn receive(
     Ok(bytes)
 }
 
-fn unframe(mut bytes: Vec<u8>, flexible: bool) -> Result<Answer, Problem> {
-    if flexible {
+fn unframe(mut bytes: Vec<u8>, flexible: bool, header: bool) -> Result<Answer, Problem> {
+    if header {
         // Tagged fields of the header; no broker sends any.
         if bytes.first() != Some(&0) {
             return Err(Problem::nonsense());
@@ -349,49 +360,4 @@ fn unframe(mut bytes: Vec<u8>, flexible: bool) -> Result<Answer, Problem> {
         bytes.remove(0);
     }
     Ok(Answer { bytes, flexible })
-}
-
-async fn secure(
-    net: &Dialler,
-    tls: &Tls,
-    stream: TcpStream,
-    host: &str,
-    end: Instant,
-) -> Result<Box<dyn Stream>, Problem> {
-    let ours = |text: &str| Problem::new(Kind::Ours, text);
-    let profile = TlsProfile {
-        roots: tls.roots.clone(),
-        identity: tls.identity.clone(),
-        ..TlsProfile::default()
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| ours(&format!("`{host}` is no name for TLS")))?;
-    let handshake = async |config: Arc<ClientConfig>| -> Result<_, Problem> {
-        Ok(net.handshake(stream, name, config, end).await?)
-    };
-    if tls.trust == Trust::Verified {
-        let config = net.tls_config(&profile).map_err(|it| ours(it.detail()))?;
-        return Ok(Box::new(handshake(config).await?));
-    }
-    let recording = net.recording_tls_config(&profile);
-    let (config, verifier) = recording.map_err(|it| ours(it.detail()))?;
-    let stream = handshake(config).await?;
-    let error = verifier.take().and_then(|chain| chain.error);
-    match error {
-        Some(error) if tls.trust == Trust::AnyName && !is_name(&error) => {
-            Err(Problem::new(Kind::Tls, format!("tls handshake: {error}")))
-        }
-        _ => Ok(Box::new(stream)),
-    }
-}
-
-/// Whether nothing but the name is wrong: it is looked at last.
-fn is_name(error: &TlsError) -> bool {
-    matches!(
-        error,
-        TlsError::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
-        )
-    )
 }

@@ -8,12 +8,13 @@ mod link;
 mod login;
 mod requests;
 mod scram;
+mod tls;
 mod trial;
 mod visit;
 
 pub(super) use access::Access;
 pub(super) use link::{Kind, Problem};
-pub(super) use trial::{anonymous, diagnosis, served};
+pub(super) use trial::{anonymous, diagnosis, no_impostors, served};
 pub(super) use visit::{MAX_BROKERS, Visit};
 
 use std::collections::BTreeMap;

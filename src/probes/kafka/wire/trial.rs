@@ -190,3 +190,33 @@ async fn misfit(net: &Dialler, access: &Access, broker: &str, end: Instant) -> O
          `SASL_PLAINTEXT` or `SASL_SSL` and a login in `security`"
     ))
 }
+
+/// The brokers that the client library may be let loose on: all but those that have shown that they
+/// are none. A malformed greeting ends the whole process there.
+///
+/// # Errors
+/// When none is left.
+pub(in super::super) async fn no_impostors(
+    net: &Dialler,
+    access: &Access,
+    brokers: &[String],
+    end: Instant,
+) -> Result<Vec<String>, Failure> {
+    let access = access.anonymous();
+    let greeted = brokers.iter().map(|broker| open(net, &access, broker, end));
+    let greeted = join_all(greeted).await;
+    let mut impostor = None;
+    let mut left = Vec::new();
+    for (broker, link) in brokers.iter().zip(greeted) {
+        match link {
+            Err(problem) if problem.kind == Kind::Nonsense => {
+                impostor.get_or_insert(format!("{broker}: {}", problem.text));
+            }
+            _ => left.push(broker.clone()),
+        }
+    }
+    match impostor {
+        Some(text) if left.is_empty() => Err(Failure::target(text)),
+        _ => Ok(left),
+    }
+}
