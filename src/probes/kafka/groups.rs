@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::assemble::{frozen, partition_name};
+use super::assemble::{frozen, partition_name, topics};
 use super::config::GroupParams;
 use super::facts::{Group, GroupPartition, GroupProtocol, GroupState, GroupTopic, Member};
 use super::native::{GroupView, Place, Trouble, code};
 use super::progress::{group_partition, not_asked};
-use super::survey::{Survey, has_no_groups};
+use super::survey::{GROUPS_TOPIC, Survey, has_no_groups};
 use super::topics::find;
 use super::trouble::{not_seen, unknown, unknown_refused};
 use super::window::History;
@@ -54,12 +54,15 @@ pub(super) fn protocol(text: &str) -> Observed<GroupProtocol> {
 /// A group that was described, and whether there is one.
 fn described<'s>(survey: &'s Survey, name: &str) -> (Observed<bool>, Observed<&'s GroupView>) {
     let right = format!("Describe on group {name}");
-    let absent = || {
-        let why = Unknown {
-            why: UnknownWhy::NotObserved,
-            detail: format!("there is no group {name}"),
-        };
-        (Observed::Value(false), not_seen(&why))
+    let absent = || match unsettled(survey) {
+        Some(why) => (not_seen(&why), not_seen(&why)),
+        None => {
+            let why = Unknown {
+                why: UnknownWhy::NotObserved,
+                detail: format!("there is no group {name}"),
+            };
+            (Observed::Value(false), not_seen(&why))
+        }
     };
     let visit = match &survey.visit {
         Ok(visit) => visit,
@@ -96,6 +99,30 @@ fn described<'s>(survey: &'s Survey, name: &str) -> (Observed<bool>, Observed<&'
         not_seen(&why)
     };
     (exists, not_seen(&why))
+}
+
+/// Why a group that its broker does not know may be there all the same: a broker that has just taken
+/// over the groups of another one tells what it has not confirmed yet as if it were not there.
+fn unsettled(survey: &Survey) -> Option<Unknown> {
+    let visit = survey.visit.as_ref().ok()?;
+    let nodes = survey.cluster.iter().flat_map(|cluster| &cluster.nodes);
+    let out_of_reach = nodes
+        .into_iter()
+        .find(|node| !matches!(visit.served(node.id), Some(Ok(()))))
+        .map(|node| format!("broker {} is out of reach", node.id));
+    let mut kept = topics(survey).filter(|topic| topic.name == GROUPS_TOPIC);
+    let behind = kept.any(|topic| {
+        let mut partitions = topic.partitions.iter().flatten();
+        partitions.any(|it| it.isr.len() < it.replicas.len())
+    });
+    let why = out_of_reach
+        .or_else(|| behind.then(|| format!("replicas of {GROUPS_TOPIC} are not in sync")))?;
+    Some(Unknown {
+        why: UnknownWhy::NotObserved,
+        detail: format!(
+            "its broker knows of no such group, which may be for want of others: {why}"
+        ),
+    })
 }
 
 /// A declared group.

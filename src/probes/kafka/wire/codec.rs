@@ -79,10 +79,10 @@ impl Body {
     fn varint(&mut self, value: usize) {
         let mut left = value;
         while left >= 0x80 {
-            self.bytes.push((left & 0x7f) as u8 | 0x80);
+            self.bytes.push(left.to_le_bytes()[0] | 0x80);
             left >>= 7;
         }
-        self.bytes.push(left as u8);
+        self.bytes.push(left.to_le_bytes()[0]);
     }
 }
 

@@ -191,12 +191,12 @@ impl Link {
         body.end();
         let answer = self.ask(API_VERSIONS, 3, true, body, end).await?;
         // Whoever is too old says so in the oldest form, and only that.
-        let versions = if answer.read(|it| it.i16())? == UNSUPPORTED_VERSION {
+        let versions = if answer.read(code)? == UNSUPPORTED_VERSION {
             let body = Body::new(false);
             let answer = self.ask(API_VERSIONS, 0, false, body, end).await?;
-            answer.read(|it| versions(it))?
+            answer.read(versions)?
         } else {
-            answer.read(|it| versions(it))?
+            answer.read(versions)?
         };
         self.versions = versions.into_iter().collect();
         Ok(())
@@ -287,6 +287,10 @@ impl Link {
 
 type Versions = Vec<(i16, (i16, i16))>;
 
+fn code(it: &mut Reader<'_>) -> Read<i16> {
+    it.i16()
+}
+
 fn versions(it: &mut Reader<'_>) -> Read<Versions> {
     let code = it.i16()?;
     let list = it.list(|it| {
@@ -341,12 +345,14 @@ async fn receive(
     // It grows with what comes, not with what is announced.
     let mut bytes = Vec::new();
     let mut rest = reader.take(length as u64 - 4);
-    let read = within(end, STEP, rest.read_to_end(&mut bytes)).await?;
-    if read.map_err(io)? + 4 < length {
-        return Err(Problem::new(
-            Kind::Broken,
-            "the target closed the connection",
-        ));
+    while bytes.len() + 4 < length {
+        let read = within(end, STEP, rest.read_buf(&mut bytes)).await?;
+        if read.map_err(io)? == 0 {
+            return Err(Problem::new(
+                Kind::Broken,
+                "the target closed the connection",
+            ));
+        }
     }
     Ok(bytes)
 }

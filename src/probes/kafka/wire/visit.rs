@@ -74,7 +74,8 @@ impl Visit {
         let mut open: Vec<&str> = names.to_vec();
         loop {
             open = visit.describe(&open, end).await;
-            if open.is_empty() || !kept || Instant::now() + 2 * PAUSE >= end {
+            let nobody = visit.stations.iter().all(|it| it.link.is_err());
+            if open.is_empty() || !kept || nobody || Instant::now() + 2 * PAUSE >= end {
                 return visit;
             }
             sleep(PAUSE).await;
@@ -90,7 +91,7 @@ impl Visit {
         let mut open = Vec::new();
         for name in names {
             let (keeper, answer) = self.decide(name, &said);
-            if keeper.is_none() && !is_denied(&answer) {
+            if keeper.is_none() && !is_refused(&answer) {
                 open.push(*name);
             }
             self.groups.insert((*name).to_owned(), (keeper, answer));
@@ -311,12 +312,14 @@ async fn offsets(
     let wanted = wanted.collect::<Result<Vec<Request>, Problem>>()?;
     let versions: Vec<i16> = wanted.iter().map(|it| it.version).collect();
     let answers = link.ask_all(wanted, end).await;
-    let read =
-        |((one, version), answer): ((&&(String, Vec<Place>), i16), Result<Answer, Problem>)| {
-            let answer = answer.map_err(|problem| trouble(&problem))?;
-            requests::fetched(&answer, version, &one.1).map_err(Trouble::Failed)
-        };
-    Ok(asked.iter().zip(versions).zip(answers).map(read).collect())
+    let read = |places: &[Place], version: i16, answer: Result<Answer, Problem>| {
+        let answer = answer.map_err(|problem| trouble(&problem))?;
+        requests::fetched(&answer, version, places).map_err(Trouble::Failed)
+    };
+    let answers = asked.iter().zip(versions).zip(answers);
+    Ok(answers
+        .map(|((one, version), answer)| read(&one.1, version, answer))
+        .collect())
 }
 
 /// What both questions tell of one group at one broker.
@@ -351,8 +354,9 @@ const fn is_elsewhere(code: i32) -> bool {
     matches!(code, 14..=16)
 }
 
-fn is_denied(answer: &Result<GroupView, Trouble>) -> bool {
-    matches!(answer, Err(Trouble::Failed(refused)) if refused.code == code::GROUP_DENIED)
+/// Whether asking again is of no use: an error that does not say that the group is kept elsewhere.
+fn is_refused(answer: &Result<GroupView, Trouble>) -> bool {
+    matches!(answer, Err(Trouble::Failed(refused)) if refused.code > 0 && !is_elsewhere(refused.code))
 }
 
 /// An error of our own words.
