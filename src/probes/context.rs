@@ -101,6 +101,11 @@ impl Context {
         &self.dialler
     }
 
+    /// The same for a thread of its own, which may outlive the attempt by a moment.
+    pub fn shared_net(&self) -> Arc<Dialler> {
+        Arc::clone(&self.dialler)
+    }
+
     /// Opens an HTTP API for this attempt, and records its addresses.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{run, run_within};
 use crate::lab::Kafka;
-use crate::lab::kafka::{ADMIN, NOBODY, Operation, PROBE, Resource};
+use crate::lab::kafka::{ADMIN, NARROW, NOBODY, Operation, PROBE, Resource};
 
 #[test]
 fn every_mechanism_logs_in() {
@@ -134,14 +134,80 @@ fn what_an_acl_hides_is_unknown_and_names_it() {
         ("partitions", "Describe on topic hidden"),
         ("offline-partitions", "Describe on all topics"),
         ("under-min-isr", "Describe on all topics"),
-        ("groups-exist", "Describe on"),
-        ("lag", "Describe on"),
+        ("groups-exist", "Describe on group hidden"),
+        ("members", "Describe on group hidden"),
+        ("lag", "Describe on topic hidden"),
     ] {
         let rule = verdict.rule(&format!("stream/{rule}"));
         assert_eq!(rule["result"], "unknown", "{rule}");
         assert!(rule["reason"].as_str().unwrap().contains(missing), "{rule}");
     }
     assert_eq!(verdict.code, 3);
+}
+
+#[test]
+fn a_grant_to_a_prefix_shows_neither_all_topics_nor_a_group() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("probe-narrow", 1, 3, &[]);
+    kafka.produce("probe-narrow", 0, &[Some(b"record")]);
+    kafka.commit("narrow", "probe-narrow", &[(0, 1)]);
+    kafka.allow(NARROW, Resource::TopicPrefix("probe-"), Operation::Describe);
+    for group in ["narrow", "narrow-not-there"] {
+        let verdict = run(&format!(
+            "brokers = {}\n{}\n\
+             groups = [{{ name = \"{group}\", topics = [\"probe-narrow\"], max_lag = 1 }}]",
+            kafka.sasl_ssl(),
+            kafka.security("SCRAM-SHA-256", NARROW)
+        ));
+        for (rule, missing) in [
+            ("offline-partitions", "Describe on all topics"),
+            ("groups-exist", "Describe on group narrow"),
+            ("members", "Describe on group narrow"),
+            ("committed", "Describe on group narrow"),
+            ("within-log", "Describe on group narrow"),
+            ("removed-unread", "Describe on group narrow"),
+            ("lag", "Describe on group narrow"),
+        ] {
+            let rule = verdict.rule(&format!("stream/{rule}"));
+            assert_eq!(rule["result"], "unknown", "{rule}");
+            assert!(rule["reason"].as_str().unwrap().contains(missing), "{rule}");
+        }
+    }
+}
+
+#[test]
+fn a_login_that_does_not_fit_the_listener_is_denied_and_says_so() {
+    let kafka = Kafka::shared();
+    let login = format!(
+        "mechanism = \"SCRAM-SHA-256\", username = \"{ADMIN}\", password = \"{}\"",
+        crate::lab::kafka::password(ADMIN)
+    );
+    let ca_file = kafka.ca_file();
+    for (brokers, security, says) in [
+        (kafka.sasl_plaintext(), String::new(), "wants a login"),
+        (
+            kafka.sasl_ssl(),
+            format!("security = {{ protocol = \"SSL\", ca_file = {ca_file:?} }}"),
+            "wants a login",
+        ),
+        (
+            kafka.plaintext(),
+            format!("security = {{ protocol = \"SASL_PLAINTEXT\", {login} }}"),
+            "takes no login",
+        ),
+        (
+            kafka.ssl(),
+            format!("security = {{ protocol = \"SASL_SSL\", ca_file = {ca_file:?}, {login} }}"),
+            "takes no login",
+        ),
+    ] {
+        let verdict = run_within("6s", &format!("brokers = {brokers}\n{security}"));
+        let probe = verdict.probe("stream");
+        assert_eq!(probe["outcome"], "denied", "{says}: {probe}");
+        let rule = verdict.rule("stream/offline-partitions");
+        assert_eq!(rule["result"], "unknown", "{rule}");
+        assert!(rule["reason"].as_str().unwrap().contains(says), "{rule}");
+    }
 }
 
 #[test]

@@ -128,7 +128,15 @@ fn a_group_that_is_not_there_never_passes() {
         kafka.produce("unread", 0, &vec![RECORD; records]);
         let verdict = probe(&kafka, "not-there", "unread", "");
         assert_eq!(verdict.result("stream/groups-exist"), "fail");
-        assert_ne!(verdict.result("stream/lag"), "pass");
+        for rule in [
+            "lag",
+            "members",
+            "committed",
+            "within-log",
+            "removed-unread",
+        ] {
+            assert_ne!(verdict.result(&format!("stream/{rule}")), "pass", "{rule}");
+        }
         assert_eq!(verdict.code, 1);
     }
 }
@@ -218,6 +226,58 @@ fn records_that_retention_removed_unread_are_lost() {
         rule["reason"].as_str().unwrap().contains("removed"),
         "{rule}"
     );
+}
+
+#[test]
+fn what_retention_removes_during_the_watch_is_seen() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("removed-late", 1, 3, &[]);
+    kafka.produce("removed-late", 0, &[RECORD; 10]);
+    kafka.commit("removed-late", "removed-late", &[(0, 2)]);
+    let verdict = while_doing(
+        |count| {
+            if count == 10 {
+                kafka.delete_records("removed-late", 0, 7);
+            }
+        },
+        || {
+            probe(
+                &kafka,
+                "removed-late",
+                "removed-late",
+                "observe_for = \"4s\"",
+            )
+        },
+    );
+    assert_eq!(topic(&verdict)["removed_unread_records"], 5);
+    assert_eq!(topic(&verdict)["lag_records"], 3);
+    assert_eq!(verdict.result("stream/removed-unread"), "fail");
+}
+
+#[test]
+fn a_share_group_is_not_called_absent() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("shared-out", 1, 3, &[]);
+    // Nothing keeps groups before the first one is asked for.
+    kafka.commit("shared-out-first", "shared-out", &[(0, 0)]);
+    kafka.join_share("shared-out", "shared-out");
+    let verdict = probe(&kafka, "shared-out", "shared-out", "");
+    assert_ne!(group(&verdict)["exists"], false, "{}", group(&verdict));
+    for rule in [
+        "members",
+        "lag",
+        "committed",
+        "within-log",
+        "removed-unread",
+    ] {
+        let rule = verdict.rule(&format!("stream/{rule}"));
+        assert_eq!(rule["result"], "unknown", "{rule}");
+    }
+    let rule = verdict.rule("stream/members");
+    let reason = rule["reason"].as_str().unwrap();
+    assert!(reason.contains("share group"), "{rule}");
+    let listed = verdict.facts("stream")["listed_groups"].to_string();
+    assert!(listed.contains("\"share\""), "{listed}");
 }
 
 /// Does something every 50 ms while a probe watches.

@@ -52,6 +52,35 @@ fn settings_of_librdkafka_are_checked_by_name_and_value() {
 }
 
 #[test]
+fn settings_that_contradict_each_other_are_an_error_and_not_a_riddle_at_night() {
+    let with = |librdkafka: &str, more: &str| {
+        wrong(&format!(
+            "brokers = [\"a:1\"]\nlibrdkafka = {{ {librdkafka} }}\n{more}"
+        ))
+    };
+    let late = "\"message.timeout.ms\" = 5, \"linger.ms\" = 1000";
+    assert_eq!(with(late, ""), ["librdkafka"]);
+    let reads = "topics = [{ name = \"t\" }]\n\
+                 schema_registry = { url = \"http://a:1\", subjects = [\"t-value\"] }";
+    let idle = "\"session.timeout.ms\" = 60000, \"max.poll.interval.ms\" = 10000";
+    assert_eq!(with(idle, reads), ["librdkafka"]);
+    assert_eq!(
+        with("\"debug\" = \"broker\", \"linger.ms\" = 5", reads),
+        [""; 0]
+    );
+    assert_eq!(
+        with(
+            "\"test.mock.num.brokers\" = 3, \"ssl.providers\" = \"legacy\"",
+            ""
+        ),
+        [
+            "librdkafka.ssl.providers",
+            "librdkafka.test.mock.num.brokers"
+        ]
+    );
+}
+
+#[test]
 fn a_login_needs_what_its_mechanism_logs_in_with() {
     let with = |security: &str| wrong(&format!("brokers = [\"a:1\"]\nsecurity = {{ {security} }}"));
     assert_eq!(with("protocol = \"SASL_SSL\""), ["security.mechanism"]);

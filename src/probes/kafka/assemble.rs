@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::facts::{Broker, ListedGroup};
 use super::groups::{protocol, state};
 use super::native::{ConfigView, PartitionView, TopicView, Trouble, code};
-use super::survey::{CONTROL_TOPIC, Survey};
+use super::survey::Survey;
 use super::trouble::{not_seen, unknown, unknown_refused};
+use super::wire::{Kind, MAX_BROKERS, Problem};
 use crate::evidence::{Observed, Unknown, UnknownWhy};
 
 /// What the brokers' metadata shows of the partitions of all topics.
@@ -38,7 +39,7 @@ pub(super) fn partition_name(topic: &str, partition: i32) -> String {
 pub(super) fn topics(survey: &Survey) -> impl Iterator<Item = &TopicView> {
     let listed = survey.listed.iter().flatten();
     let named = survey.named.iter().flatten();
-    listed.chain(named.filter(|topic| topic.name != CONTROL_TOPIC))
+    listed.chain(named.filter(|topic| topic.name != survey.control_topic))
 }
 
 /// Whether the controller answered: true, or why that is unknown. Without it brokers go on telling
@@ -63,22 +64,40 @@ pub(super) fn controller_answers(survey: &Survey) -> Observed<bool> {
     }
 }
 
+/// Why the brokers' metadata may be old; `None`: it is not.
+pub(super) fn frozen(survey: &Survey) -> Option<Unknown> {
+    match controller_answers(survey) {
+        Observed::Value(_) => None,
+        Observed::Unknown(why) => Some(Unknown {
+            why: why.why,
+            detail: format!("the brokers' metadata may be old: {}", why.detail),
+        }),
+    }
+}
+
+/// A fact from the brokers' metadata; unknown where that may be old.
+pub(super) fn fresh<T>(survey: &Survey, fact: Observed<T>) -> Observed<T> {
+    match frozen(survey) {
+        Some(why) => not_seen(&why),
+        None => fact,
+    }
+}
+
 /// Why what was seen may not be all there is; `None`: it is.
-pub(super) fn gap(survey: &Survey) -> Option<Unknown> {
+fn gap(survey: &Survey) -> Option<Unknown> {
     if let Err(trouble) = &survey.listed {
         return Some(unknown(trouble, "Describe on all topics"));
     }
-    if let Observed::Unknown(why) = controller_answers(survey) {
-        return Some(Unknown {
-            why: why.why,
-            detail: format!("the brokers' metadata may be old: {}", why.detail),
-        });
+    if let Some(why) = frozen(survey) {
+        return Some(why);
     }
     let named = match &survey.named {
         Ok(named) => named,
         Err(trouble) => return Some(unknown(trouble, "Describe on all topics")),
     };
-    let control = named.iter().find(|topic| topic.name == CONTROL_TOPIC);
+    let control = named
+        .iter()
+        .find(|topic| topic.name == survey.control_topic);
     match control.map(|topic| &topic.partitions) {
         Some(Err(refused)) if refused.code == code::UNKNOWN_TOPIC => {}
         Some(Ok(_)) => {}
@@ -305,21 +324,55 @@ pub(super) fn brokers(survey: &Survey) -> Observed<Vec<Broker>> {
                 None => Observed::unknown(UnknownWhy::NotApplicable, "it has no `broker.rack`"),
             },
             leads: with_gap(leads.get(&node.id).copied().unwrap_or(0), gap.as_ref()),
+            reachable: reachable(survey, node.id),
         })
         .collect();
     brokers.sort_by_key(|broker| broker.id);
-    Observed::Value(brokers)
+    fresh(survey, Observed::Value(brokers))
+}
+
+/// Whether a broker serves the probe at the address that it advertises.
+fn reachable(survey: &Survey, id: i32) -> Observed<bool> {
+    let visit = match &survey.visit {
+        Ok(visit) => visit,
+        Err(trouble) => return unknown(trouble, "a login").into(),
+    };
+    match visit.served(id) {
+        Some(Ok(())) => Observed::Value(true),
+        Some(Err(Problem { kind, text })) => match kind {
+            Kind::Ours | Kind::Tls | Kind::Unsupported => {
+                Observed::unknown(UnknownWhy::NotObserved, text)
+            }
+            _ => Observed::Value(false),
+        },
+        None => Observed::unknown(
+            UnknownWhy::TooLarge,
+            format!("no more than {MAX_BROKERS} brokers are visited"),
+        ),
+    }
+}
+
+/// How many brokers are alive: those that are registered and were not found out of reach.
+pub(super) fn broker_count(brokers: &Observed<Vec<Broker>>) -> Observed<usize> {
+    match brokers {
+        Observed::Value(brokers) => Observed::Value(
+            (brokers.iter())
+                .filter(|broker| broker.reachable.value() != Some(&false))
+                .count(),
+        ),
+        Observed::Unknown(why) => not_seen(why),
+    }
 }
 
 /// All groups that the client may see.
 pub(super) fn listed_groups(survey: &Survey) -> Observed<Vec<ListedGroup>> {
     const RIGHT: &str = "Describe on the cluster";
-    let (groups, errors) = match &survey.group_list {
-        Ok(answer) => answer,
+    let (groups, troubles) = match &survey.visit {
+        Ok(visit) => visit.listing(),
         Err(trouble) => return unknown(trouble, RIGHT).into(),
     };
-    if let Some(refused) = errors.first() {
-        return unknown_refused(refused, RIGHT).into();
+    if let Some(trouble) = troubles.first() {
+        return unknown(trouble, RIGHT).into();
     }
     if groups.is_empty() {
         return Observed::unknown(
@@ -331,8 +384,8 @@ pub(super) fn listed_groups(survey: &Survey) -> Observed<Vec<ListedGroup>> {
         .iter()
         .map(|group| ListedGroup {
             name: group.name.clone(),
-            state: state(group.state),
-            protocol: protocol(group.protocol),
+            state: state(&group.state),
+            protocol: protocol(&group.kind),
         })
         .collect();
     groups.sort_by(|a, b| a.name.cmp(&b.name));

@@ -1,17 +1,23 @@
 //! Checks of the parameters, before anything is connected to.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
+use super::canary::trip;
 use super::client::{Claims, Settings};
 use super::config::{Config, GroupParams, Setting, TopicParams};
 use super::controls;
-use super::registry::Registry;
-use crate::net::Roots;
+use super::registry::{Registry, tail};
+use super::wire::Access;
+use crate::evidence::Unknown;
 use crate::probes::ParamError;
+
+/// How long a canary may take where it is only tried whether the settings fit.
+const TRIED: Duration = Duration::from_secs(5);
 
 /// Settings that a probe decides by itself, and the parameter to write instead, if there is one.
 const OWN: &[(&str, &str)] = &[
@@ -27,6 +33,23 @@ const OWN: &[(&str, &str)] = &[
     ("log.queue", "the probe decides where logs go"),
     ("log_level", "use `--verbose`"),
     ("plugin.library.paths", "a probe loads no code"),
+    ("ssl.engine.location", "a probe loads no code"),
+    ("ssl.engine.id", "a probe loads no code"),
+    ("ssl.providers", "a probe loads no code"),
+    ("sasl.kerberos.kinit.cmd", "a probe runs no program"),
+    (
+        "test.mock.num.brokers",
+        "brokers that the client makes up prove nothing",
+    ),
+    (
+        "test.mock.broker.rtt",
+        "brokers that the client makes up prove nothing",
+    ),
+    ("transactional.id", "a probe begins no transaction"),
+    (
+        "enable.idempotence",
+        "a probe writes no more than its canary",
+    ),
     ("opaque", "it has no text form"),
     ("default_topic_conf", "it has no text form"),
 ];
@@ -55,8 +78,8 @@ pub(super) struct Checked {
     pub(super) settings: Settings,
     /// The schema registry, where there is one.
     pub(super) registry: Option<Registry>,
-    /// What the brokers' certificates are verified against.
-    pub(super) roots: Roots,
+    /// How connections of our own are opened, or why they cannot be.
+    pub(super) access: Result<Access, Unknown>,
 }
 
 /// Checks all of it.
@@ -85,16 +108,20 @@ pub(super) fn check(config: &Config) -> Result<Checked, Vec<ParamError>> {
         let topics = config.topics.iter().map(|topic| topic.name.as_str());
         Registry::new(params, topics, &mut errors)
     });
-    let roots = controls::check(config, &mut errors);
+    controls::check(config, &mut errors);
     if config.observe_for.is_some() && config.groups.is_empty() {
         let message = "watches groups, and none is declared: add `groups`, or leave it out";
         errors.push(ParamError::new("observe_for", message));
     }
+    let settings = Settings::new(&config.brokers, &settings, token);
+    if errors.is_empty() && !config.librdkafka.is_empty() {
+        check_together(config, &settings, registry.as_ref(), &mut errors);
+    }
     if errors.is_empty() {
         Ok(Checked {
-            settings: Settings::new(&config.brokers, &settings, token),
+            settings,
             registry,
-            roots,
+            access: Access::of(config),
         })
     } else {
         Err(errors)
@@ -171,6 +198,12 @@ fn check_groups(groups: &[GroupParams], errors: &mut Vec<ParamError>) {
         if group.name.is_empty() || group.name.contains('\0') {
             let message = "is empty: write the `group.id` of the consumers";
             errors.push(ParamError::new(param, message));
+        } else if i16::try_from(group.name.len()).is_err() {
+            let message = format!(
+                "is longer than {} bytes, which no group's name is",
+                i16::MAX
+            );
+            errors.push(ParamError::new(param, message));
         } else if !known.insert(&group.name) {
             let message = format!("`{}` is declared twice", group.name);
             errors.push(ParamError::new(param, message));
@@ -206,6 +239,28 @@ fn user_settings(config: &Config, errors: &mut Vec<ParamError>) -> Vec<(String, 
         }
     }
     settings
+}
+
+/// Settings that are sound one by one may contradict each other, or what a client of a probe is told
+/// beside them: each client is made once, without brokers to connect to.
+fn check_together(
+    config: &Config,
+    settings: &Settings,
+    registry: Option<&Registry>,
+    errors: &mut Vec<ParamError>,
+) {
+    let mut made = vec![settings.try_producer()];
+    if registry.is_some_and(|registry| registry.clients() > 0) {
+        made.push(tail::settings(settings).try_consumer());
+    }
+    if config.allow_writes {
+        made.push(trip::producing(settings, TRIED).try_producer());
+        made.push(trip::fetching(settings).try_consumer());
+    }
+    if let Some(message) = made.into_iter().find_map(Result::err) {
+        let message = format!("librdkafka does not take them together: {message}");
+        errors.push(ParamError::new("librdkafka", message));
+    }
 }
 
 fn check_setting(key: &str, value: &Setting, security: bool) -> Result<String, String> {

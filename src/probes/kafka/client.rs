@@ -9,10 +9,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message as _};
-use rdkafka::producer::ProducerContext;
+use rdkafka::producer::{BaseProducer, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::evidence::Failure;
@@ -52,7 +52,14 @@ impl Settings {
         // Asking for a topic must not make it.
         config.set("allow.auto.create.topics", "false");
         config.set("enable.auto.commit", "false");
-        config.set_log_level(RDKafkaLogLevel::Error);
+        config.set("enable.idempotence", "false");
+        // Whoever asks for its reports gets them, with `--verbose`.
+        let reports = user.iter().any(|(key, _)| key == "debug");
+        config.set_log_level(if reports {
+            RDKafkaLogLevel::Debug
+        } else {
+            RDKafkaLogLevel::Error
+        });
         Self { config, token }
     }
 
@@ -68,6 +75,25 @@ impl Settings {
         }
         self.config.set(key, value);
         self
+    }
+
+    /// Whether librdkafka takes the settings together, for a client that writes.
+    pub(super) fn try_producer(&self) -> Result<(), String> {
+        self.try_client::<BaseProducer<Watch>>()
+    }
+
+    /// The same for one that reads.
+    pub(super) fn try_consumer(&self) -> Result<(), String> {
+        self.try_client::<BaseConsumer<Watch>>()
+    }
+
+    fn try_client<C: FromClientConfigAndContext<Watch>>(&self) -> Result<(), String> {
+        let mut alone = self.clone();
+        alone.config.remove("bootstrap.servers");
+        match alone.connect::<C>() {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(failure.detail().to_owned()),
+        }
     }
 
     /// Makes a client: a `BaseProducer<Watch>` or a `BaseConsumer<Watch>`. It blocks, and so does
@@ -190,7 +216,7 @@ impl ClientContext for Watch {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(target: "librdkafka", "{facility}: {message}");
+        tracing::debug!("librdkafka: {facility}: {message}");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

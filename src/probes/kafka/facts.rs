@@ -25,9 +25,11 @@ pub struct Facts {
     pub reassigning_partitions: Observed<Vec<String>>,
     /// Bytes of each broker's log directories; the client library cannot ask for them.
     pub log_dirs: Observed<Vec<String>>,
-    /// The brokers that are alive.
+    /// Whether the probe's own client was served: the positive control of what others are refused.
+    pub served: bool,
+    /// The brokers that are registered with the controller; unknown where it is silent.
     pub brokers: Observed<Vec<Broker>>,
-    /// How many brokers are alive.
+    /// How many of them are alive: registered, and not found out of reach.
     pub broker_count: Observed<usize>,
     /// How many brokers there must be, at least; 0: not declared.
     pub expected_brokers: u32,
@@ -63,7 +65,7 @@ pub struct Facts {
     pub canary: Observed<CanaryFacts>,
 }
 
-/// A broker that is alive.
+/// A broker that is registered.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Broker {
     /// Its id.
@@ -76,6 +78,9 @@ pub struct Broker {
     pub rack: Observed<String>,
     /// How many partitions it leads.
     pub leads: Observed<usize>,
+    /// Whether it serves the probe at the address that it advertises: clients go there, whatever
+    /// address they started from.
+    pub reachable: Observed<bool>,
 }
 
 /// A declared topic.
@@ -179,6 +184,10 @@ pub enum GroupState {
     PreparingRebalance,
     /// Partitions are being handed out.
     CompletingRebalance,
+    /// Partitions are being handed out by the broker.
+    Assigning,
+    /// Members let go of partitions and take others.
+    Reconciling,
     /// Every member has its partitions.
     Stable,
     /// There is no such group, or it is being removed.
@@ -195,6 +204,10 @@ pub enum GroupProtocol {
     Classic,
     /// That of KIP-848, in which the broker does.
     Consumer,
+    /// That of share groups, in which several members read the same partition.
+    Share,
+    /// That of Kafka Streams (KIP-1071).
+    Streams,
 }
 
 /// A member of a group.
@@ -217,8 +230,8 @@ pub struct GroupTopic {
     pub topic: String,
     /// How many records the group is behind, summed over all partitions.
     pub lag_records: Observed<u64>,
-    /// The same over the partitions of which it is known.
-    pub known_lag_records: u64,
+    /// The same over the partitions of which it is known, where there is one at least.
+    pub known_lag_records: Observed<u64>,
     /// Partitions that hold records and in which the group has committed nothing.
     pub uncommitted_partitions: Observed<Vec<i32>>,
     /// Partitions in which the group's offset lies beyond the end of the log.

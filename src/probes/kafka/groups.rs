@@ -2,81 +2,127 @@
 
 use std::collections::BTreeSet;
 
-use super::assemble::{gap, partition_name};
+use super::assemble::{frozen, partition_name, topics};
 use super::config::GroupParams;
 use super::facts::{Group, GroupPartition, GroupProtocol, GroupState, GroupTopic, Member};
 use super::native::{GroupView, Place, Trouble, code};
-use super::survey::Survey;
+use super::progress::{group_partition, not_asked};
+use super::survey::{GROUPS_TOPIC, Survey, has_no_groups};
 use super::topics::find;
 use super::trouble::{not_seen, unknown, unknown_refused};
-use super::window::{History, Position, lag_state};
+use super::window::History;
 use crate::evidence::{Observed, Unknown, UnknownWhy};
+use crate::net::api::short;
 
-/// The client library's numbers for the state of a group.
-pub(super) fn state(number: u32) -> Observed<GroupState> {
-    Observed::Value(match number {
-        1 => GroupState::PreparingRebalance,
-        2 => GroupState::CompletingRebalance,
-        3 => GroupState::Stable,
-        4 => GroupState::Dead,
-        5 => GroupState::Empty,
-        _ => {
+/// The brokers' words for the state of a group.
+pub(super) fn state(text: &str) -> Observed<GroupState> {
+    Observed::Value(match text {
+        "PreparingRebalance" => GroupState::PreparingRebalance,
+        "CompletingRebalance" => GroupState::CompletingRebalance,
+        "Assigning" => GroupState::Assigning,
+        "Reconciling" => GroupState::Reconciling,
+        "Stable" => GroupState::Stable,
+        "Dead" => GroupState::Dead,
+        "Empty" => GroupState::Empty,
+        "" => return Observed::unknown(UnknownWhy::Unsupported, "the broker does not tell it"),
+        other => {
             return Observed::unknown(
                 UnknownWhy::Unsupported,
-                "the group is in a state that the client library has no name for",
+                format!("the state `{}` has no name here", short(other, 40)),
             );
         }
     })
 }
 
-/// The client library's numbers for the protocol of a group.
-pub(super) fn protocol(number: u32) -> Observed<GroupProtocol> {
-    match number {
-        1 => Observed::Value(GroupProtocol::Consumer),
-        2 => Observed::Value(GroupProtocol::Classic),
-        _ => Observed::unknown(UnknownWhy::Unsupported, "the broker does not tell it"),
-    }
+/// The brokers' words for the protocol of a group.
+pub(super) fn protocol(text: &str) -> Observed<GroupProtocol> {
+    Observed::Value(match text.to_lowercase().as_str() {
+        "classic" => GroupProtocol::Classic,
+        "consumer" => GroupProtocol::Consumer,
+        "share" => GroupProtocol::Share,
+        "streams" => GroupProtocol::Streams,
+        "" => return Observed::unknown(UnknownWhy::Unsupported, "the broker does not tell it"),
+        other => {
+            return Observed::unknown(
+                UnknownWhy::Unsupported,
+                format!("the protocol `{}` has no name here", short(other, 40)),
+            );
+        }
+    })
 }
 
 /// A group that was described, and whether there is one.
 fn described<'s>(survey: &'s Survey, name: &str) -> (Observed<bool>, Observed<&'s GroupView>) {
     let right = format!("Describe on group {name}");
-    let absent = || Unknown {
+    let absent = || match unsettled(survey) {
+        Some(why) => (not_seen(&why), not_seen(&why)),
+        None => {
+            let why = Unknown {
+                why: UnknownWhy::NotObserved,
+                detail: format!("there is no group {name}"),
+            };
+            (Observed::Value(false), not_seen(&why))
+        }
+    };
+    let visit = match &survey.visit {
+        Ok(visit) => visit,
+        Err(trouble) => {
+            let why = unknown(trouble, &right);
+            return (not_seen(&why), not_seen(&why));
+        }
+    };
+    let trouble = match visit.group(name) {
+        Some(Ok(group)) => return (Observed::Value(true), Observed::Value(group)),
+        Some(Err(trouble)) => trouble,
+        None => return (not_asked(), not_asked()),
+    };
+    if let Trouble::Failed(refused) = trouble {
+        // The broker that would keep it has said so, to a client that may see it.
+        if refused.code == code::GROUP_NOT_FOUND {
+            return absent();
+        }
+        // Nobody keeps any group, and the client may see this one.
+        let nobody = matches!(
+            refused.code,
+            code::COORDINATOR_NOT_AVAILABLE | code::NOT_COORDINATOR
+        );
+        if nobody && has_no_groups(&survey.named) && frozen(survey).is_none() {
+            return absent();
+        }
+    }
+    let why = unknown(trouble, &right);
+    let (listed, _) = visit.listing();
+    let listed = (listed.iter()).any(|group| group.name == name && group.state != "Dead");
+    let exists = if listed {
+        Observed::Value(true)
+    } else {
+        not_seen(&why)
+    };
+    (exists, not_seen(&why))
+}
+
+/// Why a group that its broker does not know may be there all the same: a broker that has just taken
+/// over the groups of another one tells what it has not confirmed yet as if it were not there.
+fn unsettled(survey: &Survey) -> Option<Unknown> {
+    let visit = survey.visit.as_ref().ok()?;
+    let nodes = survey.cluster.iter().flat_map(|cluster| &cluster.nodes);
+    let out_of_reach = nodes
+        .into_iter()
+        .find(|node| !matches!(visit.served(node.id), Some(Ok(()))))
+        .map(|node| format!("broker {} is out of reach", node.id));
+    let mut kept = topics(survey).filter(|topic| topic.name == GROUPS_TOPIC);
+    let behind = kept.any(|topic| {
+        let mut partitions = topic.partitions.iter().flatten();
+        partitions.any(|it| it.isr.len() < it.replicas.len())
+    });
+    let why = out_of_reach
+        .or_else(|| behind.then(|| format!("replicas of {GROUPS_TOPIC} are not in sync")))?;
+    Some(Unknown {
         why: UnknownWhy::NotObserved,
-        detail: format!("there is no group {name}"),
-    };
-    let (why, absent) = match survey.groups.get(name) {
-        Some(Ok(group)) if state(group.state).value() != Some(&GroupState::Dead) => {
-            return (Observed::Value(true), Observed::Value(group));
-        }
-        // The classic question calls groups dead that it does not know; the list knows better.
-        Some(Ok(_)) => (absent(), true),
-        Some(Err(Trouble::Failed(refused))) if refused.code == code::GROUP_NOT_FOUND => {
-            (absent(), true)
-        }
-        Some(Err(trouble)) => (unknown(trouble, &right), false),
-        // The cluster has no topic in which groups would be kept, or it is hidden.
-        None => match gap(survey) {
-            None => (absent(), true),
-            Some(why) => (why, false),
-        },
-    };
-    if !absent {
-        return (not_seen(&why), not_seen(&why));
-    }
-    let listed = survey
-        .group_list
-        .iter()
-        .flat_map(|(groups, _)| groups)
-        .any(|group| group.name == name && state(group.state).value() != Some(&GroupState::Dead));
-    if listed {
-        let why = Unknown {
-            why: UnknownWhy::Unsupported,
-            detail: "the group is listed, and the client library cannot describe it".to_owned(),
-        };
-        return (Observed::Value(true), not_seen(&why));
-    }
-    (Observed::Value(false), not_seen(&why))
+        detail: format!(
+            "its broker knows of no such group, which may be for want of others: {why}"
+        ),
+    })
 }
 
 /// A declared group.
@@ -95,8 +141,8 @@ pub(super) fn group(survey: &Survey, params: &GroupParams, history: &History) ->
     Group {
         name: params.name.clone(),
         exists,
-        state: observed(&seen).and_then(|view| state(view.state)),
-        protocol: observed(&seen).and_then(|view| protocol(view.protocol)),
+        state: observed(&seen).and_then(|view| state(&view.state)),
+        protocol: observed(&seen).and_then(|view| protocol(&view.kind)),
         member_count: observed(&seen).map(|view| view.members.len()),
         expected_members: params.min_members.unwrap_or(1),
         members,
@@ -109,9 +155,9 @@ pub(super) fn group(survey: &Survey, params: &GroupParams, history: &History) ->
     }
 }
 
-type Seen<'s> = Result<&'s GroupView, Unknown>;
+pub(super) type Seen<'s> = Result<&'s GroupView, Unknown>;
 
-fn observed<'s>(seen: &Seen<'s>) -> Observed<&'s GroupView> {
+pub(super) fn observed<'s>(seen: &Seen<'s>) -> Observed<&'s GroupView> {
     match seen {
         Ok(view) => Observed::Value(view),
         Err(why) => not_seen(why),
@@ -145,14 +191,15 @@ fn group_topic(
     seen: &Seen<'_>,
     history: &History,
 ) -> GroupTopic {
+    let topic_name = topic;
     let (_, view) = find(survey, topic);
     let places = view.and_then(|topic| match &topic.partitions {
         Ok(partitions) => Observed::Value(partitions.iter().map(|it| it.partition).collect()),
-        Err(refused) => unknown_refused(refused, "Describe").into(),
+        Err(refused) => unknown_refused(refused, &format!("Describe on topic {topic_name}")).into(),
     });
     let partitions: Observed<Vec<GroupPartition>> = places.map(|mut places: Vec<i32>| {
         places.sort_unstable();
-        let at = |partition| group_partition(survey, &params.name, topic, partition, history);
+        let at = |partition| group_partition(survey, &params.name, topic, partition, seen, history);
         places.into_iter().map(at).collect()
     });
     let list = partitions.value().map(Vec::as_slice);
@@ -161,22 +208,34 @@ fn group_topic(
         Observed::Unknown(why) => not_seen(why),
     };
     let idle = consumes_nothing(topic, list.unwrap_or_default(), seen);
+    let idle = idle.as_ref();
+    let lag_records = unless(idle, of_list(&|it| it.lag_records.clone()));
     GroupTopic {
         topic: topic.to_owned(),
-        lag_records: match idle {
-            Some(why) => Observed::Unknown(why),
-            None => of_list(&|it| it.lag_records.clone()),
-        },
-        known_lag_records: list
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|it| it.lag_records.value())
-            .fold(0, |sum: u64, lag| sum.saturating_add(*lag)),
+        known_lag_records: known_lag(list.unwrap_or_default(), &lag_records),
+        lag_records,
         uncommitted_partitions: select(&partitions, uncommitted),
-        beyond_end_partitions: select(&partitions, beyond_end),
+        beyond_end_partitions: unless(idle, select(&partitions, beyond_end)),
         unassigned_partitions: unassigned(topic, &partitions, seen),
-        removed_unread_records: of_list(&|it| it.removed_unread_records.clone()),
+        removed_unread_records: unless(idle, of_list(&|it| it.removed_unread_records.clone())),
         partitions,
+    }
+}
+
+/// A fact that has no meaning where there is such a reason.
+fn unless<T>(reason: Option<&Unknown>, fact: Observed<T>) -> Observed<T> {
+    match reason {
+        Some(why) => not_seen(why),
+        None => fact,
+    }
+}
+
+/// The lag of the partitions of which it is known; where that is none, why the sum is not.
+fn known_lag(list: &[GroupPartition], sum: &Observed<u64>) -> Observed<u64> {
+    let known = list.iter().filter_map(|it| it.lag_records.value().copied());
+    match (known.reduce(u64::saturating_add), sum) {
+        (Some(known), _) => Observed::Value(known),
+        (None, sum) => sum.clone(),
     }
 }
 
@@ -284,140 +343,4 @@ fn unassigned(
     select(partitions, |it| {
         Observed::Value(!assigned.contains(&it.partition))
     })
-}
-
-/// How far a group is in one partition.
-fn group_partition(
-    survey: &Survey,
-    group: &str,
-    topic: &str,
-    partition: i32,
-    history: &History,
-) -> GroupPartition {
-    let place = Place {
-        topic: topic.to_owned(),
-        partition,
-    };
-    // The last look is the newest.
-    let last = survey.looks.last();
-    let committed = last.map_or_else(not_asked, |look| {
-        committed(look.committed.get(group), group, &place)
-    });
-    let end = last.map_or_else(not_asked, |look| log_end(&look.ends, &place));
-    let start = log_end(&survey.starts, &place);
-    let positions = positions(survey, group, &place, history);
-    GroupPartition {
-        partition,
-        lag_records: lag(&committed, &start, &end),
-        removed_unread_records: removed_unread(&committed, &start, &end),
-        committed_offset: committed,
-        log_start_offset: start,
-        log_end_offset: end,
-        lag_state: lag_state(&positions),
-    }
-}
-
-fn not_asked<T>() -> Observed<T> {
-    Observed::unknown(UnknownWhy::NotObserved, "it was not asked for")
-}
-
-/// The offset that a group has committed; not applicable: it has committed none.
-fn committed(
-    answer: Option<&Result<Vec<super::native::OffsetView>, Trouble>>,
-    group: &str,
-    place: &Place,
-) -> Observed<i64> {
-    let offsets = match answer {
-        Some(Ok(offsets)) => offsets,
-        Some(Err(trouble)) => {
-            return unknown(trouble, &format!("Describe on group {group}")).into();
-        }
-        None => return not_asked(),
-    };
-    match offsets
-        .iter()
-        .find(|it| it.place == *place)
-        .map(|it| &it.offset)
-    {
-        Some(Ok(offset)) if *offset >= 0 => Observed::Value(*offset),
-        Some(Err(refused)) => {
-            unknown_refused(refused, &format!("Describe on topic {}", place.topic)).into()
-        }
-        Some(Ok(_)) | None => Observed::unknown(
-            UnknownWhy::NotApplicable,
-            "the group has committed nothing here",
-        ),
-    }
-}
-
-fn log_end(ends: &super::survey::Ends, place: &Place) -> Observed<i64> {
-    let right = format!("Describe on topic {}", place.topic);
-    match ends.as_ref().map(|ends| ends.get(place)) {
-        Ok(Some(Ok(offset))) if *offset >= 0 => Observed::Value(*offset),
-        Ok(Some(Err(refused))) => unknown_refused(refused, &right).into(),
-        Ok(Some(Ok(_))) => unknown(&Trouble::TimedOut, &right).into(),
-        Ok(None) => Observed::unknown(UnknownWhy::NotObserved, "the partition has no leader"),
-        Err(trouble) => unknown(trouble, &right).into(),
-    }
-}
-
-/// Records between two offsets; none where the second lies before the first.
-fn between(from: i64, to: i64) -> u64 {
-    u64::try_from(to.saturating_sub(from)).unwrap_or(0)
-}
-
-fn lag(committed: &Observed<i64>, start: &Observed<i64>, end: &Observed<i64>) -> Observed<u64> {
-    let (start, end) = match (start, end) {
-        (Observed::Value(start), Observed::Value(end)) => (*start, *end),
-        (Observed::Unknown(why), _) | (_, Observed::Unknown(why)) => return not_seen(why),
-    };
-    match committed {
-        Observed::Value(committed) if *committed > end => Observed::unknown(
-            UnknownWhy::Inconsistent,
-            format!("the committed offset {committed} lies beyond the end of the log, {end}"),
-        ),
-        Observed::Value(committed) => Observed::Value(between((*committed).max(start), end)),
-        Observed::Unknown(why) if why.why != UnknownWhy::NotApplicable => not_seen(why),
-        Observed::Unknown(_) if start == end => Observed::Value(0),
-        Observed::Unknown(_) => Observed::unknown(
-            UnknownWhy::NotObserved,
-            "the group has committed nothing, and there are records",
-        ),
-    }
-}
-
-fn removed_unread(
-    committed: &Observed<i64>,
-    start: &Observed<i64>,
-    end: &Observed<i64>,
-) -> Observed<u64> {
-    match (committed, start, end) {
-        (Observed::Value(committed), Observed::Value(_), Observed::Value(end))
-            if committed > end =>
-        {
-            Observed::unknown(
-                UnknownWhy::Inconsistent,
-                "the committed offset lies beyond the end of the log",
-            )
-        }
-        (Observed::Value(committed), Observed::Value(start), _) => {
-            Observed::Value(between(*committed, *start))
-        }
-        // Nothing was ever removed.
-        (_, Observed::Value(0), _) => Observed::Value(0),
-        (Observed::Unknown(why), _, _) | (_, Observed::Unknown(why), _) => not_seen(why),
-    }
-}
-
-/// Where the group and the log were, oldest first, as far as both are known.
-fn positions(survey: &Survey, group: &str, place: &Place, history: &History) -> Vec<Position> {
-    let mut positions = history.of(group, place);
-    for look in &survey.looks {
-        let committed = committed(look.committed.get(group), group, place);
-        let end = log_end(&look.ends, place);
-        if let (Observed::Value(committed), Observed::Value(end)) = (committed, end) {
-            positions.push(Position { committed, end });
-        }
-    }
-    positions
 }

@@ -11,6 +11,7 @@ mod facts;
 mod groups;
 mod native;
 mod pool;
+mod progress;
 mod registry;
 mod rules;
 mod security;
@@ -18,6 +19,7 @@ mod survey;
 mod topics;
 mod trouble;
 mod window;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,8 @@ pub use self::facts::Facts;
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
 
 use self::canary::CanaryFacts;
 use self::client::Settings;
@@ -35,9 +38,9 @@ use self::controls::ControlFacts;
 use self::registry::{Registry, RegistryFacts};
 use self::survey::{Questions, Survey};
 use self::window::History;
+use self::wire::{Access, Wire};
 use super::{Context, Effect, InitHint, KindInfo, ParamError, ProbeKind, RuleSpec};
-use crate::evidence::{Failure, Observed, UnknownWhy};
-use crate::net::Roots;
+use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy};
 
 /// Earlier runs with which the groups' offsets are compared.
 const EARLIER_RUNS: usize = 19;
@@ -45,14 +48,19 @@ const EARLIER_RUNS: usize = 19;
 const DESCRIPTORS_PER_CLIENT: usize = 8;
 const DESCRIPTORS_PER_BROKER: usize = 6;
 
+/// How long brokers that do not answer at once are waited for before the others are asked.
+const FOR_GREETING: Duration = Duration::from_secs(1);
+/// The time that is kept to find out why nobody answers.
+const FOR_DIAGNOSIS: Duration = Duration::from_millis(500);
+
 /// The kind.
 pub struct Kafka {
     config: Config,
     /// What the probe's own clients are told.
     settings: Settings,
     registry: Option<Registry>,
-    /// What the brokers' certificates are verified against.
-    roots: Roots,
+    /// How connections of our own are opened, or why they cannot be.
+    access: Result<Access, Unknown>,
 }
 
 impl ProbeKind for Kafka {
@@ -78,7 +86,7 @@ impl ProbeKind for Kafka {
             config,
             settings: checked.settings,
             registry: checked.registry,
-            roots: checked.roots,
+            access: checked.access,
         })
     }
 
@@ -107,7 +115,7 @@ impl ProbeKind for Kafka {
         };
         let clients = 1 + readers + canary + controls::clients(&self.config);
         let brokers = self.config.brokers.len();
-        api + clients * (DESCRIPTORS_PER_CLIENT + DESCRIPTORS_PER_BROKER * brokers)
+        api + brokers + clients * (DESCRIPTORS_PER_CLIENT + DESCRIPTORS_PER_BROKER * brokers)
     }
 
     fn extra_time(&self) -> Duration {
@@ -125,11 +133,12 @@ impl ProbeKind for Kafka {
     }
 
     async fn observe(&self, ctx: &Context) -> Result<Facts, Failure> {
+        let settings = self.greeted(ctx).await?;
         let (survey, controls, schema_registry, canary) = tokio::join!(
-            self.survey(ctx),
-            controls::read(ctx, self),
-            registry::read(ctx, self),
-            canary::read(ctx, self),
+            self.survey(ctx, &settings),
+            controls::read(ctx, self, &settings),
+            registry::read(ctx, self, &settings),
+            canary::read(ctx, self, &settings),
         );
         let survey = survey?;
         Ok(self.facts(ctx, &survey, controls, schema_registry, canary))
@@ -137,22 +146,59 @@ impl ProbeKind for Kafka {
 }
 
 impl Kafka {
+    /// What clients are told, without those of the brokers that are none.
+    async fn greeted(&self, ctx: &Context) -> Result<Settings, Failure> {
+        let Ok(access) = &self.access else {
+            return Ok(self.settings.clone());
+        };
+        let end = Instant::now() + (ctx.remaining() / 4).min(FOR_GREETING);
+        let brokers = &self.config.brokers;
+        let brokers = wire::no_impostors(ctx.net(), access, brokers, end).await?;
+        Ok((self.settings.clone()).with("bootstrap.servers", brokers.join(",")))
+    }
+
     /// Everything that one client asks, on a thread of its own.
-    async fn survey(&self, ctx: &Context) -> Result<Survey, Failure> {
+    async fn survey(&self, ctx: &Context, settings: &Settings) -> Result<Survey, Failure> {
         for broker in &self.config.brokers {
             if let Ok(address) = broker.parse() {
                 ctx.address(address);
             }
         }
         let begun = Instant::now();
-        let settings = self.settings.clone();
+        let settings = settings.clone();
         let questions = Questions::of(&self.config);
-        let survey = pool::run(ctx.deadline(), move |work| {
-            survey::survey(&settings, &questions, work)
+        let wire = Wire {
+            net: ctx.shared_net(),
+            access: self.access.clone(),
+            runtime: Handle::current(),
+        };
+        let left = ctx.remaining();
+        let end = begun + left.saturating_sub((left / 10).min(FOR_DIAGNOSIS));
+        let survey = pool::run(end, move |work| {
+            survey::survey(&settings, &wire, &questions, work)
         });
-        let survey = survey.await??;
+        let survey = match survey.await? {
+            Ok(survey) => survey,
+            Err(failure) => return Err(self.diagnosed(ctx, failure).await),
+        };
         ctx.phase("survey", begun.elapsed());
         Ok(survey)
+    }
+
+    /// A client that is hung up on does not know why; whether it is for want of the right login can
+    /// be asked.
+    async fn diagnosed(&self, ctx: &Context, failure: Failure) -> Failure {
+        if failure.outcome() == Outcome::ProbeError {
+            return failure;
+        }
+        let Ok(access) = &self.access else {
+            return failure;
+        };
+        let brokers = &self.config.brokers;
+        let found = wire::diagnosis(ctx.net(), access, brokers, ctx.deadline());
+        let end = ctx.deadline() - ctx.remaining() / 10;
+        let found = timeout_at(end, found).await;
+        found.ok().flatten().unwrap_or(failure)
     }
 
     fn facts(
@@ -163,7 +209,7 @@ impl Kafka {
         schema_registry: Observed<RegistryFacts>,
         canary: Observed<CanaryFacts>,
     ) -> Facts {
-        let history = History::read(ctx.earlier());
+        let history = History::read(ctx.earlier(), ctx.now());
         let partitions = assemble::partitions(survey);
         let brokers = assemble::brokers(survey);
         let cluster = match &survey.cluster {
@@ -177,18 +223,19 @@ impl Kafka {
         let config = &self.config;
         Facts {
             cluster_id,
-            controller_id: cluster.and_then(|cluster| match cluster.controller {
-                Some(id) => Observed::Value(id),
-                None => Observed::unknown(UnknownWhy::NotObserved, "the brokers know of none"),
-            }),
+            controller_id: assemble::fresh(
+                survey,
+                cluster.and_then(|cluster| match cluster.controller {
+                    Some(id) => Observed::Value(id),
+                    None => Observed::unknown(UnknownWhy::NotObserved, "the brokers know of none"),
+                }),
+            ),
             controller_answers: assemble::controller_answers(survey),
             quorum_leader_id: unsupported("DescribeQuorum"),
             reassigning_partitions: unsupported("ListPartitionReassignments"),
             log_dirs: unsupported("DescribeLogDirs"),
-            broker_count: match &brokers {
-                Observed::Value(brokers) => Observed::Value(brokers.len()),
-                Observed::Unknown(why) => trouble::not_seen(why),
-            },
+            served: true,
+            broker_count: assemble::broker_count(&brokers),
             brokers,
             expected_brokers: config.expect_brokers.unwrap_or(0),
             topic_count: partitions.topic_count,

@@ -40,6 +40,11 @@ impl Work {
             .min(most)
     }
 
+    /// Whether nobody waits any more.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
     /// Whether the time is up, or nobody waits any more.
     pub(super) fn is_over(&self) -> bool {
         self.left(Duration::MAX).is_zero()

@@ -52,6 +52,14 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
         }),
     ),
     rule(
+        "brokers-reachable",
+        Must,
+        "brokers.all(b, b.reachable)",
+        "clients are sent to the address that a broker advertises: one that does not serve there is lost to them, however alive it looks to the others",
+        "Apache Kafka documentation: advertised.listeners",
+        None,
+    ),
+    rule(
         "controller",
         Must,
         "controller_answers",
@@ -71,7 +79,7 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
         "under-min-isr",
         Must,
         "under_min_isr_partitions == []",
-        "writes with acks=all are refused",
+        "acks=all no longer means what min.insync.replicas says: such writes are refused, or, where a topic has fewer replicas than that, taken by fewer",
         "Kafka documentation, monitoring: UnderMinIsrPartitionCount",
         None,
     ),
@@ -193,7 +201,7 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
     rule(
         "lag",
         Must,
-        "groups.all(g, !g.lag_bounded || g.topics.all(t, t.known_lag_records <= g.max_lag_records && t.lag_records <= g.max_lag_records))",
+        "groups.all(g, !g.lag_bounded || g.topics.all(t, t.lag_records <= g.max_lag_records && t.known_lag_records <= g.max_lag_records))",
         "what is not read in time is late for whom it is for",
         "the declared `max_lag`",
         Some(Condition {
@@ -240,7 +248,6 @@ pub(super) const RULES: &[RuleSpec<Config>] = &[
     registry::SUBJECTS,
     registry::COMPATIBILITY,
     registry::NEWEST_RECORD,
-    registry::LAST_RECORDS,
     canary::RETURNS,
     canary::PRODUCE_TIME,
     canary::ROUND_TRIP_TIME,

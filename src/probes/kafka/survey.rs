@@ -8,16 +8,22 @@ use std::time::{Duration, Instant};
 use super::client::Settings;
 use super::config::Config;
 use super::native::{
-    Admin, ClusterView, ConfigView, GroupListing, GroupView, LogEnd, OffsetView, Place, Refused,
-    TopicView, Trouble,
+    Admin, ClusterView, ConfigView, LogEnd, OffsetView, Place, Refused, TopicView, Trouble, code,
 };
 use super::pool::{PULSE, Work};
 use super::trouble::nothing_seen;
+use super::wire::{Visit, Wire};
 use crate::evidence::Failure;
 
-/// A name that no topic has. A client that may describe all topics is told so; another one that it
-/// may not ask: then what it is shown is not all there is.
-pub(super) const CONTROL_TOPIC: &str = "probe-visibility-control";
+/// A name that no topic has, and that no grant to a prefix is for: another one each time. A client
+/// that may describe all topics is told that there is none; another one that it may not ask: then
+/// what it is shown is not all there is.
+fn control_topic() -> String {
+    let mut bytes = [0; 16];
+    // Without random numbers it is at least no name that anybody has chosen.
+    aws_lc_rs::rand::fill(&mut bytes).ok();
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}
 
 /// Where a cluster keeps its groups.
 pub(super) const GROUPS_TOPIC: &str = "__consumer_offsets";
@@ -86,12 +92,15 @@ pub(super) type Ends = Result<BTreeMap<Place, Result<i64, Refused>>, Trouble>;
 
 /// Where groups and logs were at one time.
 pub(super) struct Look {
+    pub(super) at: Instant,
     pub(super) committed: Committed,
     pub(super) ends: Ends,
 }
 
 /// All answers.
 pub(super) struct Survey {
+    /// The name of the topic that is not there.
+    pub(super) control_topic: String,
     pub(super) cluster: Result<ClusterView, Trouble>,
     /// What the controller said to a topic that it was to check.
     pub(super) controller: Result<Result<(), Refused>, Trouble>,
@@ -100,8 +109,9 @@ pub(super) struct Survey {
     /// Topics that are named and not listed, and the control.
     pub(super) named: Result<Vec<TopicView>, Trouble>,
     pub(super) configs: BTreeMap<String, Result<Vec<ConfigView>, Trouble>>,
-    pub(super) group_list: Result<(Vec<GroupListing>, Vec<Refused>), Trouble>,
-    pub(super) groups: BTreeMap<String, Result<GroupView, Trouble>>,
+    /// What each broker told over a connection of its own.
+    pub(super) visit: Result<Visit, Trouble>,
+    /// Before the last look: what is removed after a group has read it is no loss.
     pub(super) starts: Ends,
     /// At least one; the others while the groups were watched.
     pub(super) looks: Vec<Look>,
@@ -113,6 +123,7 @@ pub(super) struct Survey {
 /// When no broker answered.
 pub(super) fn survey(
     settings: &Settings,
+    wire: &Wire,
     questions: &Questions,
     work: &Work,
 ) -> Result<Survey, Failure> {
@@ -131,29 +142,56 @@ pub(super) fn survey(
         return Err(nothing_seen(trouble, admin.heard()));
     }
     admin.settle();
-    let named = ask_by_name(&admin, questions, &listed, &first.part(STEP));
+    let control_topic = control_topic();
+    let named = ask_by_name(
+        &admin,
+        questions,
+        &control_topic,
+        &listed,
+        &first.part(STEP),
+    );
     let configs = ask_configs(&admin, &listed, &named, &first.part(STEP));
-    let group_list = admin.group_list(&first.part(STEP));
-    let names = askable_groups(questions, &listed, &group_list);
-    let groups = admin.groups(&names, &first.part(STEP));
-    let places = places(questions, &names, &listed, &named);
-    let mut looks = vec![look(&admin, &places, &first.share(2))];
-    let starts = ask_end(&admin, &places, LogEnd::Start, &first.part(0.5));
+    let visit = match &cluster {
+        Ok(cluster) => {
+            let names: Vec<&str> = questions
+                .groups
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect();
+            let kept = !has_no_groups(&named);
+            wire.visit(&cluster.nodes, &names, kept, &first.part(STEP))
+        }
+        Err(trouble) => Err(trouble.clone()),
+    };
+    let places = places(questions, &visit, &listed, &named);
+    let mut watcher = Watcher {
+        admin: &admin,
+        wire,
+        visit,
+        places,
+        looks: Vec::new(),
+    };
+    let mut starts = watcher.starts(&first.part(STEP));
+    watcher.look(&first.part(0.6));
     if let Some(watch) = questions.watch {
-        keep_looking(&admin, &places, watch, work, &mut looks);
+        watcher.keep_looking(watch, work);
+        if !work.is_over() {
+            starts = watcher.starts(&work.part(STEP));
+            watcher.look(&work.part(0.6));
+        }
     }
     // Last: a broker that waits for a controller answers nothing else on that connection.
-    let controller = admin.controller(CONTROL_TOPIC, work);
+    let controller = admin.controller(&control_topic, work);
     Ok(Survey {
+        control_topic,
         cluster,
         controller,
         listed,
         named,
         configs,
-        group_list,
-        groups,
+        visit: watcher.visit,
         starts,
-        looks,
+        looks: watcher.looks,
     })
 }
 
@@ -174,18 +212,20 @@ fn again<T>(
     }
 }
 
-/// Topics that are named and were not listed, and the control.
+/// Topics that are named and were not listed, that of the groups, and the control.
 fn ask_by_name(
     admin: &Admin,
     questions: &Questions,
+    control_topic: &str,
     listed: &Result<Vec<TopicView>, Trouble>,
     work: &Work,
 ) -> Result<Vec<TopicView>, Trouble> {
     let mut names = questions.named_topics();
+    names.insert(GROUPS_TOPIC);
     for topic in listed.iter().flatten() {
         names.remove(topic.name.as_str());
     }
-    names.insert(CONTROL_TOPIC);
+    names.insert(control_topic);
     let names: Vec<&str> = names.into_iter().collect();
     again(admin, work, |work| admin.topics(&names, work))
 }
@@ -226,23 +266,13 @@ fn ask_configs(
     configs
 }
 
-/// Groups that can be asked for by name. Looking for the coordinator of the first group of a cluster
-/// makes the topic in which groups are kept; where there is none yet, there is no group either.
-fn askable_groups<'q>(
-    questions: &'q Questions,
-    listed: &Result<Vec<TopicView>, Trouble>,
-    group_list: &Result<(Vec<GroupListing>, Vec<Refused>), Trouble>,
-) -> Vec<&'q str> {
-    let kept = listed
-        .iter()
-        .flatten()
-        .any(|topic| topic.name == GROUPS_TOPIC);
-    let listed = |name: &str| {
-        let groups = group_list.iter().flat_map(|(groups, _)| groups);
-        groups.into_iter().any(|group| group.name == name)
-    };
-    let names = questions.groups.iter().map(|(name, _)| name.as_str());
-    names.filter(|name| kept || listed(name)).collect()
+/// Whether the cluster has told that it keeps no groups at all: the topic for them is not there, and
+/// it is not only hidden.
+pub(super) fn has_no_groups(named: &Result<Vec<TopicView>, Trouble>) -> bool {
+    let topic = (named.iter().flatten()).find(|topic| topic.name == GROUPS_TOPIC);
+    topic.is_some_and(
+        |topic| matches!(&topic.partitions, Err(refused) if refused.code == code::UNKNOWN_TOPIC),
+    )
 }
 
 /// The partitions that each group must consume, and of all of them those that have a leader.
@@ -253,7 +283,7 @@ struct Places {
 
 fn places(
     questions: &Questions,
-    askable: &[&str],
+    visit: &Result<Visit, Trouble>,
     listed: &Result<Vec<TopicView>, Trouble>,
     named: &Result<Vec<TopicView>, Trouble>,
 ) -> Places {
@@ -283,7 +313,8 @@ fn places(
                 .map(|(place, _)| place.clone()),
         );
         let of_group = of_group.into_iter().map(|(place, _)| place.clone());
-        if askable.contains(&group.as_str()) {
+        let described = visit.as_ref().ok().and_then(|visit| visit.group(group));
+        if matches!(described, Some(Ok(_))) {
             by_group.push((group.clone(), of_group.collect()));
         }
     }
@@ -293,45 +324,61 @@ fn places(
     }
 }
 
-fn ask_end(admin: &Admin, places: &Places, end: LogEnd, work: &Work) -> Ends {
-    if places.led.is_empty() {
-        return Ok(BTreeMap::new());
+/// Looks at groups and logs.
+struct Watcher<'a> {
+    admin: &'a Admin,
+    wire: &'a Wire,
+    visit: Result<Visit, Trouble>,
+    places: Places,
+    looks: Vec<Look>,
+}
+
+impl Watcher<'_> {
+    /// Where the logs begin.
+    fn starts(&self, work: &Work) -> Ends {
+        self.end_of_logs(LogEnd::Start, work)
     }
-    admin.log_end(&places.led, end, work)
-}
 
-/// The groups first: what they commit meanwhile must not look as if it lay beyond the end.
-fn look(admin: &Admin, places: &Places, work: &Work) -> Look {
-    let asked: Vec<(&str, Vec<Place>)> = places
-        .by_group
-        .iter()
-        .filter(|(_, places)| !places.is_empty())
-        .map(|(group, places)| (group.as_str(), places.clone()))
-        .collect();
-    let committed = admin.committed(&asked, &work.share(2));
-    let ends = ask_end(admin, places, LogEnd::End, work);
-    Look { committed, ends }
-}
-
-/// Looks again and again, at even intervals, until the watch is over.
-fn keep_looking(
-    admin: &Admin,
-    places: &Places,
-    watch: Duration,
-    work: &Work,
-    looks: &mut Vec<Look>,
-) {
-    let begun = Instant::now();
-    let between = (watch / LOOKS).max(SHORTEST_BETWEEN_LOOKS);
-    let mut next = begun + between;
-    while next <= begun + watch && !work.is_over() {
-        if Instant::now() < next {
-            sleep(PULSE.min(next.saturating_duration_since(Instant::now())));
-            continue;
+    fn end_of_logs(&self, end: LogEnd, work: &Work) -> Ends {
+        if self.places.led.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        looks.push(look(admin, places, &work.share(2)));
-        while next <= Instant::now() {
-            next += between;
+        self.admin.log_end(&self.places.led, end, work)
+    }
+
+    /// The groups first: what they commit meanwhile must not look as if it lay beyond the end.
+    fn look(&mut self, work: &Work) {
+        let at = Instant::now();
+        let asked: Vec<(String, Vec<Place>)> = (self.places.by_group.iter())
+            .filter(|(_, places)| !places.is_empty())
+            .cloned()
+            .collect();
+        let committed = match &mut self.visit {
+            Ok(visit) => self.wire.committed(visit, &asked, &work.share(2)),
+            Err(_) => Committed::new(),
+        };
+        let ends = self.end_of_logs(LogEnd::End, work);
+        self.looks.push(Look {
+            at,
+            committed,
+            ends,
+        });
+    }
+
+    /// Looks again and again, at even intervals, until the watch is over.
+    fn keep_looking(&mut self, watch: Duration, work: &Work) {
+        let begun = Instant::now();
+        let between = (watch / LOOKS).max(SHORTEST_BETWEEN_LOOKS);
+        let mut next = begun + between;
+        while next <= begun + watch && !work.is_over() {
+            if Instant::now() < next {
+                sleep(PULSE.min(next.saturating_duration_since(Instant::now())));
+                continue;
+            }
+            self.look(&work.share(2));
+            while next <= Instant::now() {
+                next += between;
+            }
         }
     }
 }

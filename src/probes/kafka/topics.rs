@@ -1,6 +1,6 @@
 //! From the answers to the facts about a declared topic.
 
-use super::assemble::{setting, topics};
+use super::assemble::{fresh, setting, topics};
 use super::config::TopicParams;
 use super::facts::{ConfigSource, Partition, Topic};
 use super::native::{TopicView, code};
@@ -46,7 +46,7 @@ pub(super) fn topic(survey: &Survey, params: &TopicParams) -> Topic {
     let (exists, view) = find(survey, name);
     let partitions = view.and_then(|topic| match &topic.partitions {
         Ok(partitions) => Observed::Value(partitions),
-        Err(refused) => unknown_refused(refused, "Describe").into(),
+        Err(refused) => unknown_refused(refused, &format!("Describe on topic {name}")).into(),
     });
     let partitions = partitions.map(|partitions| {
         let mut list: Vec<Partition> = partitions
@@ -65,26 +65,23 @@ pub(super) fn topic(survey: &Survey, params: &TopicParams) -> Topic {
         list.sort_by_key(|it| it.partition);
         list
     });
-    let (min_insync_replicas, min_insync_replicas_source) = split(setting(
-        &survey.configs,
-        name,
-        "min.insync.replicas",
-        number,
-    ));
-    let (unclean_leader_election, unclean_leader_election_source) = split(setting(
-        &survey.configs,
+    let exists = fresh(survey, exists);
+    let partitions = fresh(survey, partitions);
+    let (min_insync_replicas, min_insync_replicas_source) =
+        split(set(survey, name, "min.insync.replicas", number));
+    let (unclean_leader_election, unclean_leader_election_source) = split(set(
+        survey,
         name,
         "unclean.leader.election.enable",
         |text| text.parse().ok(),
     ));
     let (cleanup_policy, cleanup_policy_source) =
-        split(setting(&survey.configs, name, "cleanup.policy", |text| {
+        split(set(survey, name, "cleanup.policy", |text| {
             Some(text.to_owned())
         }));
-    let (retention_ms, retention_ms_source) =
-        split(setting(&survey.configs, name, "retention.ms", number));
+    let (retention_ms, retention_ms_source) = split(set(survey, name, "retention.ms", number));
     let (retention_bytes, retention_bytes_source) =
-        split(setting(&survey.configs, name, "retention.bytes", number));
+        split(set(survey, name, "retention.bytes", number));
     Topic {
         name: params.name.clone(),
         exists,
@@ -107,6 +104,15 @@ pub(super) fn topic(survey: &Survey, params: &TopicParams) -> Topic {
         retention_bytes,
         retention_bytes_source,
     }
+}
+
+fn set<T>(
+    survey: &Survey,
+    topic: &str,
+    name: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Observed<(T, i32)> {
+    fresh(survey, setting(&survey.configs, topic, name, read))
 }
 
 fn number(text: &str) -> Option<i64> {

@@ -13,6 +13,8 @@ use super::{Kafka, PATIENCE};
 pub enum Resource<'a> {
     /// A topic by name.
     Topic(&'a str),
+    /// Topics by the beginning of their names.
+    TopicPrefix(&'a str),
     /// A consumer group by name.
     Group(&'a str),
     /// The cluster.
@@ -22,9 +24,16 @@ pub enum Resource<'a> {
 impl<'a> Resource<'a> {
     fn encoded(self) -> (u8, &'a str) {
         match self {
-            Self::Topic(name) => (2, name),
+            Self::Topic(name) | Self::TopicPrefix(name) => (2, name),
             Self::Group(name) => (3, name),
             Self::Cluster => (4, "kafka-cluster"),
+        }
+    }
+
+    fn pattern(self) -> u8 {
+        match self {
+            Self::TopicPrefix(_) => PREFIXED,
+            _ => LITERAL,
         }
     }
 }
@@ -47,6 +56,7 @@ pub enum Operation {
 const CREATE_ACLS: i16 = 30;
 const DESCRIBE_ACLS: i16 = 29;
 const LITERAL: u8 = 3;
+const PREFIXED: u8 = 4;
 const ALLOW: u8 = 3;
 
 impl Kafka {
@@ -55,7 +65,7 @@ impl Kafka {
         let (kind, name) = resource.encoded();
         let mut grant = vec![kind];
         put(&mut grant, Some(name));
-        grant.push(LITERAL);
+        grant.push(resource.pattern());
         put(&mut grant, Some(&format!("User:{user}")));
         let mut filter = grant.clone();
         put(&mut grant, Some("*"));

@@ -4,6 +4,7 @@ mod acl;
 mod client;
 mod node;
 mod reassign;
+mod share;
 
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -30,6 +31,8 @@ pub const BROKERS: usize = 3;
 pub const ADMIN: &str = "admin";
 /// A user who may do what [`Kafka::allow`] has granted; SCRAM and PLAIN.
 pub const PROBE: &str = "probe";
+/// The same, for tests that need a user whom no other test grants anything.
+pub const NARROW: &str = "narrow";
 /// A user with a login and no grant at all; SCRAM and PLAIN.
 pub const NOBODY: &str = "nobody";
 
@@ -92,6 +95,11 @@ impl Exclusive {
     pub fn kill_broker(&mut self, id: usize) {
         drop(self.0.brokers[id - 1].take());
         self.0.wait_until_seen();
+    }
+
+    /// Kills a broker, and waits for nothing.
+    pub fn crash_broker(&mut self, id: usize) {
+        drop(self.0.brokers[id - 1].take());
     }
 
     /// Starts the brokers that do not run, and waits until all replicas are in sync.
@@ -180,6 +188,11 @@ impl Kafka {
     /// The `SASL_SSL` addresses as a TOML array.
     pub fn sasl_ssl(&self) -> String {
         format!("{:?}", self.addresses(|ports| ports.sasl_ssl))
+    }
+
+    /// The addresses of a listener of which the last broker advertises a port where nobody listens.
+    pub fn astray(&self) -> String {
+        format!("{:?}", self.addresses(|ports| ports.astray))
     }
 
     /// The CA of the brokers' certificates, PEM.

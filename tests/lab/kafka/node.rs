@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::super::process::{Server, free_port, require};
-use super::{ADMIN, NOBODY, PROBE, password};
+use super::{ADMIN, NARROW, NOBODY, PROBE, password};
 
 /// The id of the controller.
 pub const CONTROLLER: usize = 100;
@@ -33,16 +33,19 @@ pub struct Ports {
     pub sasl_plaintext: u16,
     /// TLS and credentials.
     pub sasl_ssl: u16,
+    /// No TLS, no credentials; the last broker advertises another port than this.
+    pub astray: u16,
 }
 
 impl Ports {
-    /// Four free ones.
+    /// Five free ones.
     pub fn free() -> Self {
         Self {
             plaintext: free_port(),
             ssl: free_port(),
             sasl_plaintext: free_port(),
             sasl_ssl: free_port(),
+            astray: free_port(),
         }
     }
 }
@@ -101,7 +104,7 @@ pub fn format_controller(dir: &Path) {
         .args([&log_option(dir), "kafka.tools.StorageTool", "format"])
         .args(["-t", CLUSTER_ID, "-c", &file_name(CONTROLLER)])
         .current_dir(dir);
-    for user in [ADMIN, PROBE, NOBODY] {
+    for user in [ADMIN, PROBE, NARROW, NOBODY] {
         for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
             let password = password(user);
             format.args([
@@ -127,12 +130,16 @@ pub fn configure(dir: &Path, brokers: &[Ports], controller_port: u16) {
     write_properties(dir, CONTROLLER, controller_port, &controller);
     for (id, ports) in (1..).zip(brokers) {
         let listeners = format!(
-            "PLAINTEXT://127.0.0.1:{},SSL://127.0.0.1:{},SASL_PLAINTEXT://127.0.0.1:{},SASL_SSL://127.0.0.1:{}",
+            "PLAINTEXT://127.0.0.1:{},SSL://127.0.0.1:{},SASL_PLAINTEXT://127.0.0.1:{},SASL_SSL://127.0.0.1:{},ASTRAY://127.0.0.1:",
             ports.plaintext, ports.ssl, ports.sasl_plaintext, ports.sasl_ssl
         );
+        // Nobody listens on the first port of this host.
+        let advertised = if id == brokers.len() { 1 } else { ports.astray };
         let broker = format!(
-            "process.roles=broker\nbroker.rack=rack-{id}\nlisteners={listeners}\nadvertised.listeners={listeners}\n\
+            "process.roles=broker\nbroker.rack=rack-{id}\nlisteners={listeners}{}\n\
+             advertised.listeners={listeners}{advertised}\n\
              inter.broker.listener.name=PLAINTEXT\n{}",
+            ports.astray,
             credentials()
         );
         write_properties(dir, id, controller_port, &broker);
@@ -156,7 +163,7 @@ fn write_properties(dir: &Path, id: usize, controller_port: u16, own: &str) {
 /// Who may log in where. SCRAM users are in the metadata log, the others here.
 fn credentials() -> String {
     let mut users = String::new();
-    for user in [ADMIN, PROBE, NOBODY] {
+    for user in [ADMIN, PROBE, NARROW, NOBODY] {
         write!(users, " user_{user}=\"{}\"", password(user)).expect("text");
     }
     let modules = [
@@ -205,7 +212,7 @@ fn file_name(id: usize) -> String {
 /// Without credentials a client is `User:ANONYMOUS`, and so are the nodes to one another.
 const COMMON: &str = "\
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,ASTRAY:PLAINTEXT,CONTROLLER:PLAINTEXT
 ssl.keystore.type=PEM
 ssl.truststore.type=PEM
 ssl.client.auth=none

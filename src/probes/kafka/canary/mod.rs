@@ -1,13 +1,14 @@
 //! The canary: a record to every partition of a topic of the probe's own, and back.
 
 mod topic;
-mod trip;
+pub(super) mod trip;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::client::Settings;
 use super::config::Config;
 use super::{Kafka, pool};
 use crate::evidence::{Failure, Observed, Outcome, Unknown, UnknownWhy};
@@ -89,13 +90,17 @@ pub(super) const ROUND_TRIP_TIME: RuleSpec<Config> = RuleSpec {
 };
 
 /// Writes and reads it, where that is allowed. It ends before the attempt does.
-pub(super) async fn read(ctx: &Context, kafka: &Kafka) -> Observed<CanaryFacts> {
+pub(super) async fn read(
+    ctx: &Context,
+    kafka: &Kafka,
+    settings: &Settings,
+) -> Observed<CanaryFacts> {
     if !kafka.config.allow_writes {
         return Observed::unknown(UnknownWhy::NotApplicable, "`allow_writes` is not set");
     }
     let end = Instant::now() + ctx.remaining().mul_f64(0.9);
     let wanted = topic::Wanted::of(&kafka.config);
-    let (settings, runtime) = (kafka.settings.clone(), Handle::current());
+    let (settings, runtime) = (settings.clone(), Handle::current());
     let flown = pool::run(end, move |work| {
         let partitions = topic::ensure(&settings, &wanted, &runtime, &work.share(2))?;
         trip::fly(&settings, &partitions, work)

@@ -36,6 +36,27 @@ pub(super) fn fly(
         .collect())
 }
 
+/// What the client that writes is told. A record is sent again here, not by the library: that would
+/// hide why it is not taken.
+pub(in super::super) fn producing(settings: &Settings, left: Duration) -> Settings {
+    (settings.clone())
+        .with("acks", "all")
+        .with("enable.idempotence", "false")
+        .with("message.send.max.retries", "0")
+        .with("linger.ms", "0")
+        .with("message.timeout.ms", left.as_millis().max(1).to_string())
+}
+
+/// What the client that reads it back is told.
+pub(in super::super) fn fetching(settings: &Settings) -> Settings {
+    (settings.clone())
+        .with("isolation.level", "read_uncommitted")
+        .with("auto.offset.reset", "error")
+        .with("fetch.wait.max.ms", "20")
+        .with("fetch.message.max.bytes", "65536")
+        .with("queued.max.messages.kbytes", "1024")
+}
+
 /// Where a record is stored.
 struct Stored {
     offset: i64,
@@ -59,14 +80,7 @@ fn produce(
     id: &str,
     work: &Work,
 ) -> Result<BTreeMap<i32, Result<Stored, NotStored>>, Trouble> {
-    let left = work.left(Duration::from_secs(3_600));
-    // It is sent again here, not by the library: that would hide why it is not taken.
-    let settings = (settings.clone())
-        .with("acks", "all")
-        .with("enable.idempotence", "false")
-        .with("message.send.max.retries", "0")
-        .with("linger.ms", "0")
-        .with("message.timeout.ms", left.as_millis().max(1).to_string());
+    let settings = producing(settings, work.left(Duration::from_secs(3_600)));
     let (producer, heard) = settings.connect::<BaseProducer<Watch>>()?;
     let begun = Instant::now();
     let mut due: Vec<(i32, Instant)> = (leaders.iter())
@@ -129,12 +143,7 @@ fn fetch(
     if offsets.is_empty() {
         return Ok(fetched);
     }
-    let settings = (settings.clone())
-        .with("isolation.level", "read_uncommitted")
-        .with("auto.offset.reset", "error")
-        .with("fetch.wait.max.ms", "20")
-        .with("fetch.message.max.bytes", "65536")
-        .with("queued.max.messages.kbytes", "1024");
+    let settings = fetching(settings);
     let fetcher = Fetcher::connect(&settings)?;
     let from = (offsets.iter()).map(|(partition, offset)| (*partition, Position::Offset(*offset)));
     let begun = Instant::now();

@@ -1,30 +1,11 @@
 //! Clients with other credentials than the probe's own.
 
-use rdkafka::types::RDKafkaErrorCode as Code;
-
 use super::super::client::Settings;
 use super::super::native::{Admin, Trouble, code};
 use super::super::pool::Work;
 use super::super::trouble;
 use super::blind;
 use crate::evidence::{Observed, UnknownWhy};
-
-/// Whether a client with these settings is served.
-pub(super) fn served(settings: &Settings, work: &Work) -> Observed<bool> {
-    let admin = match Admin::connect(settings) {
-        Ok(admin) => admin,
-        Err(failure) => return blind(&failure),
-    };
-    match admin.cluster(work) {
-        Ok(_) => Observed::Value(true),
-        Err(Trouble::Refused(cause)) if cause.code == Code::Authentication => {
-            Observed::Value(false)
-        }
-        // An error of a broker is an answer, and who gets one is let in.
-        Err(Trouble::Failed(refused)) if refused.code > 0 => Observed::Value(true),
-        Err(trouble) => trouble::unknown(&trouble, "an answer").into(),
-    }
-}
 
 /// Which of the topics a client with these settings may see.
 pub(super) fn visible(

@@ -1,16 +1,15 @@
 //! Negative controls: clients that must be turned away, while the probe's own is served.
 
-mod anonymous;
 mod login;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::client::Settings;
 use super::config::Config;
-use super::{Kafka, pool};
+use super::{Kafka, pool, wire};
 use crate::evidence::{Failure, Observed, UnknownWhy};
-use crate::net::{Roots, load_roots};
 use crate::params::Secret;
 use crate::probes::{Condition, Context, ParamError, RuleSpec, Severity};
 
@@ -51,7 +50,7 @@ const WRONG: [&str; 2] = [
 /// A client without credentials is turned away.
 pub(super) const ANONYMOUS: RuleSpec<Config> = RuleSpec {
     name: "anonymous-refused",
-    expr: "!anonymous_served && size(brokers) > 0",
+    expr: "!anonymous_served && served",
     applies: None,
     severity: Severity::Must,
     why: "whoever reaches the port must not get at the data; that the probe's own login is served shows that the refusal is one",
@@ -65,7 +64,7 @@ pub(super) const ANONYMOUS: RuleSpec<Config> = RuleSpec {
 /// A wrong password is turned away.
 pub(super) const WRONG_PASSWORD: RuleSpec<Config> = RuleSpec {
     name: "wrong-password-refused",
-    expr: "!wrong_password_served && size(brokers) > 0",
+    expr: "!wrong_password_served && served",
     applies: None,
     severity: Severity::Must,
     why: "a login that takes any password is none",
@@ -79,7 +78,7 @@ pub(super) const WRONG_PASSWORD: RuleSpec<Config> = RuleSpec {
 /// A login without grants sees nothing.
 pub(super) const UNAUTHORISED: RuleSpec<Config> = RuleSpec {
     name: "unauthorised-refused",
-    expr: "unauthorised_topics == [] && size(brokers) > 0",
+    expr: "unauthorised_topics == [] && served",
     applies: None,
     severity: Severity::Must,
     why: "a login without grants must not see the topics: without an authorizer every user may do everything",
@@ -91,7 +90,7 @@ pub(super) const UNAUTHORISED: RuleSpec<Config> = RuleSpec {
 };
 
 /// Checks what the controls need.
-pub(super) fn check(config: &Config, errors: &mut Vec<ParamError>) -> Roots {
+pub(super) fn check(config: &Config, errors: &mut Vec<ParamError>) {
     let security = config.security.as_ref();
     let password = security.is_some_and(|security| security.password.is_some());
     if config.wrong_password.is_some() && !password {
@@ -108,11 +107,6 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ParamError>) -> Roots {
             errors.push(ParamError::new("unauthorised", message));
         }
     }
-    // That it cannot be read is reported by the checks of `security`.
-    security
-        .and_then(|security| security.ca_file.as_ref())
-        .and_then(|file| load_roots(file.as_path()).ok())
-        .unwrap_or_default()
 }
 
 /// The clients that are tried; one without credentials is a connection to each broker.
@@ -126,12 +120,12 @@ pub(super) fn clients(config: &Config) -> usize {
 }
 
 /// Tries what was declared. It ends before the attempt does.
-pub(super) async fn read(ctx: &Context, kafka: &Kafka) -> ControlFacts {
+pub(super) async fn read(ctx: &Context, kafka: &Kafka, settings: &Settings) -> ControlFacts {
     let end = Instant::now() + ctx.remaining().mul_f64(0.9);
     let (anonymous_served, wrong_password_served, unauthorised_topics) = tokio::join!(
         anonymous(ctx, kafka, end),
-        wrong_password(kafka, end),
-        unauthorised(kafka, end)
+        wrong_password(ctx, kafka, end),
+        unauthorised(kafka, settings, end)
     );
     ControlFacts {
         anonymous_served,
@@ -145,14 +139,13 @@ async fn anonymous(ctx: &Context, kafka: &Kafka, end: Instant) -> Observed<bool>
     if config.anonymous.is_none() {
         return undeclared("anonymous");
     }
-    let is_tls = config
-        .security
-        .as_ref()
-        .is_some_and(|security| security.protocol.is_tls());
-    anonymous::served(ctx, &config.brokers, is_tls.then_some(&kafka.roots), end).await
+    match &kafka.access {
+        Ok(access) => wire::anonymous(ctx.net(), access, &config.brokers, end).await,
+        Err(unknown) => unknown.clone().into(),
+    }
 }
 
-async fn wrong_password(kafka: &Kafka, end: Instant) -> Observed<bool> {
+async fn wrong_password(ctx: &Context, kafka: &Kafka, end: Instant) -> Observed<bool> {
     let security = kafka.config.security.as_ref();
     let (Some(_), Some(password)) = (
         kafka.config.wrong_password,
@@ -165,16 +158,20 @@ async fn wrong_password(kafka: &Kafka, end: Instant) -> Observed<bool> {
     } else {
         WRONG[0]
     };
-    let settings = kafka.settings.clone().with("sasl.password", wrong);
-    let tried = pool::run(end, move |work| login::served(&settings, work)).await;
-    tried.unwrap_or_else(|failure| blind(&failure))
+    match &kafka.access {
+        Ok(access) => {
+            let access = access.with_password(wrong);
+            wire::served(ctx.net(), &access, &kafka.config.brokers, end).await
+        }
+        Err(unknown) => unknown.clone().into(),
+    }
 }
 
-async fn unauthorised(kafka: &Kafka, end: Instant) -> Observed<Vec<String>> {
+async fn unauthorised(kafka: &Kafka, settings: &Settings, end: Instant) -> Observed<Vec<String>> {
     let Some(outsider) = &kafka.config.unauthorised else {
         return undeclared("unauthorised");
     };
-    let settings = (kafka.settings.clone())
+    let settings = (settings.clone())
         .with("sasl.username", &outsider.username)
         .with("sasl.password", outsider.password.expose());
     let topics = kafka.config.topics.iter();

@@ -6,9 +6,7 @@ use std::ptr::null;
 
 use rdkafka::bindings as sys;
 
-use super::values::{
-    ClusterView, ConfigView, GroupListing, GroupView, OffsetView, Place, Refused, TopicView,
-};
+use super::values::{ClusterView, ConfigView, Place, Refused, TopicView};
 use super::{Admin, Trouble, code, millis, read};
 use crate::probes::kafka::pool::Work;
 
@@ -31,13 +29,15 @@ impl Partitions {
         // element is of this list and written before anything is added.
         unsafe {
             let list = sys::rd_kafka_topic_partition_list_new(size);
-            for place in places {
+            for place in places.iter().filter(|_| !list.is_null()) {
                 let Ok(topic) = CString::new(place.topic.as_str()) else {
                     continue;
                 };
                 let element =
                     sys::rd_kafka_topic_partition_list_add(list, topic.as_ptr(), place.partition);
-                (*element).offset = offset;
+                if !element.is_null() {
+                    (*element).offset = offset;
+                }
             }
             Self(list)
         }
@@ -46,8 +46,10 @@ impl Partitions {
 
 impl Drop for Partitions {
     fn drop(&mut self) {
-        // SAFETY: made by `rd_kafka_topic_partition_list_new`, destroyed once.
-        unsafe { sys::rd_kafka_topic_partition_list_destroy(self.0) }
+        if !self.0.is_null() {
+            // SAFETY: made by `rd_kafka_topic_partition_list_new`, destroyed once.
+            unsafe { sys::rd_kafka_topic_partition_list_destroy(self.0) }
+        }
     }
 }
 
@@ -91,7 +93,9 @@ impl Admin {
     ) -> Result<Result<(), Refused>, Trouble> {
         const BROKERS_DEFAULT: c_int = -1;
         let names = Names::new([topic]);
-        let pointers = names.pointers();
+        let Some(name) = names.pointers().first().copied() else {
+            return Err(Trouble::Failed(read::explained(code::UNKNOWN_TOPIC, "")));
+        };
         self.call_one(
             work,
             // SAFETY: all are alive during the call, which copies the topic; where it cannot be told
@@ -108,7 +112,7 @@ impl Admin {
                     return;
                 }
                 let new = sys::rd_kafka_NewTopic_new(
-                    pointers[0],
+                    name,
                     1,
                     BROKERS_DEFAULT,
                     error.as_mut_ptr(),
@@ -168,6 +172,9 @@ impl Admin {
         let collection = unsafe {
             sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len())
         };
+        if collection.is_null() {
+            return Ok(Vec::new());
+        }
         let topics = self.call_one(
             work,
             // SAFETY: all four are alive during the call.
@@ -195,8 +202,12 @@ impl Admin {
         let mut resources: Vec<_> = names
             .owned
             .iter()
-            .map(|name| unsafe {
+            .filter_map(|name| unsafe {
                 let resource = sys::rd_kafka_ConfigResource_new(topic, name.as_ptr());
+                // A topic without a name, which only a broker could have made up.
+                if resource.is_null() {
+                    return None;
+                }
                 for setting in &settings.owned {
                     sys::rd_kafka_ConfigResource_set_config(
                         resource,
@@ -204,9 +215,12 @@ impl Admin {
                         c"".as_ptr(),
                     );
                 }
-                resource
+                Some(resource)
             })
             .collect();
+        if resources.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let array = resources.as_mut_ptr();
         let count = resources.len();
         let configs = self.call_one(
@@ -222,79 +236,6 @@ impl Admin {
             unsafe { sys::rd_kafka_ConfigResource_destroy(resource) };
         }
         Ok(configs?.into_iter().collect())
-    }
-
-    /// All groups that the client may see, and what brokers could not list theirs.
-    pub(in super::super) fn group_list(
-        &self,
-        work: &Work,
-    ) -> Result<(Vec<GroupListing>, Vec<Refused>), Trouble> {
-        self.call_one(
-            work,
-            // SAFETY: all three are alive during the call.
-            &|client, options, queue, _| unsafe {
-                sys::rd_kafka_ListConsumerGroups(client, options, queue);
-            },
-            read::group_list,
-        )
-    }
-
-    /// Groups by name, of both protocols. A call for each, so that a coordinator that hangs takes
-    /// the answers of no other.
-    pub(in super::super) fn groups(
-        &self,
-        groups: &[&str],
-        work: &Work,
-    ) -> BTreeMap<String, Result<GroupView, Trouble>> {
-        let names = Names::new(groups.iter().copied());
-        let pointers = names.pointers();
-        self.each(
-            groups,
-            work,
-            // SAFETY: all are alive during the call, which copies the name.
-            &|client, options, queue, index| unsafe {
-                let mut name = [pointers[index]];
-                sys::rd_kafka_DescribeConsumerGroups(client, name.as_mut_ptr(), 1, options, queue);
-            },
-            &|event| match read::groups(event).into_iter().next() {
-                Some((_, Ok(group))) => Ok(group),
-                Some((_, Err(refused))) => Err(refused),
-                None => Err(Refused {
-                    code: -1,
-                    text: "an empty answer".to_owned(),
-                }),
-            },
-        )
-    }
-
-    /// The offsets that groups have committed in these partitions; none of them is joined.
-    pub(in super::super) fn committed(
-        &self,
-        groups: &[(&str, Vec<Place>)],
-        work: &Work,
-    ) -> BTreeMap<String, Result<Vec<OffsetView>, Trouble>> {
-        let names: Vec<&str> = groups.iter().map(|(name, _)| *name).collect();
-        let owned = Names::new(names.iter().copied());
-        let pointers = owned.pointers();
-        self.each(
-            &names,
-            work,
-            // SAFETY: all are alive during the call, which copies the request.
-            &|client, options, queue, index| unsafe {
-                let places = Partitions::new(&groups[index].1, 0);
-                let request = sys::rd_kafka_ListConsumerGroupOffsets_new(pointers[index], places.0);
-                let mut list = [request];
-                sys::rd_kafka_ListConsumerGroupOffsets(
-                    client,
-                    list.as_mut_ptr(),
-                    1,
-                    options,
-                    queue,
-                );
-                sys::rd_kafka_ListConsumerGroupOffsets_destroy(request);
-            },
-            &read::committed,
-        )
     }
 
     /// One end of partitions that have a leader, in one request to each leader.
@@ -320,32 +261,5 @@ impl Admin {
             .into_iter()
             .map(|it| (it.place, it.offset))
             .collect())
-    }
-
-    /// A call for each name, all at once.
-    fn each<T>(
-        &self,
-        names: &[&str],
-        work: &Work,
-        submit: super::Submit<'_>,
-        read: &dyn Fn(&super::Event) -> Result<T, Refused>,
-    ) -> BTreeMap<String, Result<T, Trouble>> {
-        let mut answers = BTreeMap::new();
-        let ended = self.call(names.len(), work, submit, &mut |index, event| {
-            let Some(name) = names.get(index) else { return };
-            let answer = match event.and_then(read) {
-                Ok(value) => Ok(value),
-                Err(refused) if refused.code == code::TIMED_OUT => Err(Trouble::TimedOut),
-                Err(refused) => Err(Trouble::Failed(refused)),
-            };
-            answers.insert((*name).to_owned(), answer);
-        });
-        let trouble = ended.err().unwrap_or(Trouble::TimedOut);
-        for name in names {
-            answers
-                .entry((*name).to_owned())
-                .or_insert_with(|| Err(trouble.clone()));
-        }
-        answers
     }
 }

@@ -1,5 +1,6 @@
-//! What librdkafka can ask and its Rust crate cannot: racks, both kinds of consumer groups, offsets
-//! of many partitions and groups at once, and errors per topic and group.
+//! What librdkafka can ask and its Rust crate cannot: racks, offsets of many partitions at once, and
+//! errors per topic. Nothing is asked of coordinators here: a broker that dies meanwhile takes the
+//! whole process with it (see [`wire`](super::wire)).
 //!
 //! This is the one module with `unsafe` code. It calls librdkafka's admin functions, each with a
 //! queue of its own, and copies what they return into owned Rust values before the event that
@@ -15,6 +16,7 @@ mod values;
 
 pub(super) use calls::LogEnd;
 pub(super) use fetch::{Fetcher, Message, Position, What};
+pub(super) use read::meaning;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +30,8 @@ use super::pool::{PULSE, Work};
 use crate::evidence::Failure;
 
 pub(super) use values::{
-    ClusterView, ConfigView, GroupListing, GroupView, MemberView, OffsetView, PartitionView, Place,
-    Refused, TopicView, code,
+    ClusterView, ConfigView, GroupListing, GroupView, MemberView, NodeView, OffsetView,
+    PartitionView, Place, Refused, TopicView, code,
 };
 
 /// How long after all brokers were found dead one of them may still come: a name may have another
@@ -175,7 +177,7 @@ impl Admin {
 }
 
 /// No call waits longer, whatever the timeout: librdkafka counts milliseconds in an `int`.
-const MAX_CALL: Duration = Duration::from_secs(3600);
+pub(super) const MAX_CALL: Duration = Duration::from_secs(3600);
 
 fn millis(duration: Duration) -> c_int {
     c_int::try_from(duration.as_millis()).unwrap_or(c_int::MAX)

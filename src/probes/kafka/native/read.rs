@@ -1,13 +1,12 @@
 //! Copies librdkafka's results into owned values. Every function here demands of its caller that
 //! the pointer it is given belongs to an event, or to metadata, that is alive.
 
-use std::ptr::{addr_of, null};
+use std::ptr::addr_of;
 
 use rdkafka::bindings as sys;
 
 use super::values::{
-    ClusterView, ConfigView, GroupListing, GroupView, MemberView, NodeView, OffsetView,
-    PartitionView, Place, Refused, TopicView,
+    ClusterView, ConfigView, NodeView, OffsetView, PartitionView, Place, Refused, TopicView,
 };
 use super::{
     Event, rd_kafka_ConfigEntry_source, rd_kafka_ConfigResource_error, rd_kafka_error_code,
@@ -56,7 +55,7 @@ pub(super) fn explained(code: i32, said: &str) -> Refused {
 }
 
 /// What a broker's code means.
-pub(super) fn meaning(code: i32) -> String {
+pub(in super::super) fn meaning(code: i32) -> String {
     match sys::rd_kafka_resp_err_t::try_from(code) {
         Ok(known) => rdkafka::types::RDKafkaErrorCode::from(known).to_string(),
         Err(_) => format!("error {code}"),
@@ -297,106 +296,6 @@ unsafe fn config(entry: *const sys::rd_kafka_ConfigEntry_t) -> ConfigView {
     }
 }
 
-pub(super) fn group_list(event: &Event) -> (Vec<GroupListing>, Vec<Refused>) {
-    // SAFETY: the event is alive; where it is of another kind, the result is null.
-    unsafe {
-        let result = sys::rd_kafka_event_ListConsumerGroups_result(event.0);
-        if result.is_null() {
-            return (Vec::new(), Vec::new());
-        }
-        let (mut valid, mut errors) = (0, 0);
-        let groups = sys::rd_kafka_ListConsumerGroups_result_valid(result, &raw mut valid);
-        let wrong = sys::rd_kafka_ListConsumerGroups_result_errors(result, &raw mut errors);
-        let groups = items(groups, valid)
-            .into_iter()
-            .map(|group| GroupListing {
-                name: text(sys::rd_kafka_ConsumerGroupListing_group_id(group)),
-                state: sys::rd_kafka_ConsumerGroupListing_state(group) as u32,
-                protocol: sys::rd_kafka_ConsumerGroupListing_type(group) as u32,
-            })
-            .collect();
-        let wrong = items(wrong, errors)
-            .into_iter()
-            .filter_map(|error| refused(error));
-        (groups, wrong.collect())
-    }
-}
-
-pub(super) fn groups(event: &Event) -> Vec<(String, Result<GroupView, Refused>)> {
-    // SAFETY: the event is alive; where it is of another kind, the result is null.
-    unsafe {
-        let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event.0);
-        if result.is_null() {
-            return Vec::new();
-        }
-        let mut count = 0;
-        let list = sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
-        items(list, count)
-            .into_iter()
-            .map(|group| {
-                let name = text(sys::rd_kafka_ConsumerGroupDescription_group_id(group));
-                match refused(sys::rd_kafka_ConsumerGroupDescription_error(group)) {
-                    Some(error) => (name, Err(error)),
-                    None => (name, Ok(described_group(group))),
-                }
-            })
-            .collect()
-    }
-}
-
-/// # Safety
-/// See the module.
-unsafe fn described_group(group: *const sys::rd_kafka_ConsumerGroupDescription_t) -> GroupView {
-    // SAFETY: alive, as demanded of the caller.
-    unsafe {
-        let count = sys::rd_kafka_ConsumerGroupDescription_member_count(group);
-        GroupView {
-            state: sys::rd_kafka_ConsumerGroupDescription_state(group) as u32,
-            protocol: sys::rd_kafka_ConsumerGroupDescription_type(group) as u32,
-            members: (0..count)
-                .map(|at| sys::rd_kafka_ConsumerGroupDescription_member(group, at))
-                .filter(|member| !member.is_null())
-                .map(|member| described_member(member))
-                .collect(),
-        }
-    }
-}
-
-/// # Safety
-/// See the module.
-unsafe fn described_member(member: *const sys::rd_kafka_MemberDescription_t) -> MemberView {
-    // SAFETY: alive, as demanded of the caller.
-    unsafe {
-        let assignment = sys::rd_kafka_MemberDescription_assignment(member);
-        let list = if assignment.is_null() {
-            null()
-        } else {
-            sys::rd_kafka_MemberAssignment_partitions(assignment)
-        };
-        MemberView {
-            id: text(sys::rd_kafka_MemberDescription_consumer_id(member)),
-            client_id: text(sys::rd_kafka_MemberDescription_client_id(member)),
-            host: text(sys::rd_kafka_MemberDescription_host(member)),
-            partitions: offset_list(list).into_iter().map(|it| it.place).collect(),
-        }
-    }
-}
-
-/// # Safety
-/// See the module; `list` may be null.
-unsafe fn offset_list(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<OffsetView> {
-    if list.is_null() {
-        return Vec::new();
-    }
-    // SAFETY: alive, as demanded of the caller; the length belongs to the array.
-    unsafe {
-        let count = usize::try_from((*list).cnt).unwrap_or(0);
-        (0..count)
-            .map(|at| offset((*list).elems.add(at).cast_const()))
-            .collect()
-    }
-}
-
 /// # Safety
 /// See the module.
 unsafe fn offset(partition: *const sys::rd_kafka_topic_partition_t) -> OffsetView {
@@ -415,26 +314,6 @@ unsafe fn offset(partition: *const sys::rd_kafka_topic_partition_t) -> OffsetVie
                     text: meaning(code),
                 }),
             },
-        }
-    }
-}
-
-pub(super) fn committed(event: &Event) -> Result<Vec<OffsetView>, Refused> {
-    // SAFETY: the event is alive; where it is of another kind, the result is null.
-    unsafe {
-        let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(event.0);
-        if result.is_null() {
-            return Ok(Vec::new());
-        }
-        let mut count = 0;
-        let groups = sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &raw mut count);
-        // One group is asked for at a time.
-        let Some(group) = items(groups, count).into_iter().next() else {
-            return Ok(Vec::new());
-        };
-        match refused(sys::rd_kafka_group_result_error(group)) {
-            Some(error) => Err(error),
-            None => Ok(offset_list(sys::rd_kafka_group_result_partitions(group))),
         }
     }
 }

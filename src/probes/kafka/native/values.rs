@@ -37,6 +37,11 @@ pub(in super::super) mod code {
     pub(in super::super::super) const GROUP_DENIED: i32 = Code::GroupAuthorizationFailed as i32;
     pub(in super::super::super) const CLUSTER_DENIED: i32 = Code::ClusterAuthorizationFailed as i32;
     pub(in super::super::super) const GROUP_NOT_FOUND: i32 = Code::GroupIdNotFound as i32;
+    pub(in super::super::super) const COORDINATOR_NOT_AVAILABLE: i32 =
+        Code::CoordinatorNotAvailable as i32;
+    pub(in super::super::super) const NOT_COORDINATOR: i32 = Code::NotCoordinator as i32;
+    /// No question that can be asked here.
+    pub(in super::super::super) const UNSUPPORTED: i32 = Code::UnsupportedFeature as i32;
 }
 
 /// A partition, as the brokers' metadata has it.
@@ -68,8 +73,10 @@ pub(in super::super) struct ConfigView {
 #[derive(Debug, Clone)]
 pub(in super::super) struct GroupListing {
     pub(in super::super) name: String,
-    pub(in super::super) state: u32,
-    pub(in super::super) protocol: u32,
+    /// As the broker calls it; empty where it is too old to tell.
+    pub(in super::super) state: String,
+    /// Its protocol, as the broker calls it; empty where it is too old to tell.
+    pub(in super::super) kind: String,
 }
 
 /// A partition of a topic.
@@ -91,8 +98,10 @@ pub(in super::super) struct MemberView {
 /// A group.
 #[derive(Debug, Clone)]
 pub(in super::super) struct GroupView {
-    pub(in super::super) state: u32,
-    pub(in super::super) protocol: u32,
+    /// As the broker calls it.
+    pub(in super::super) state: String,
+    /// Its protocol, as brokers call it in the list of groups.
+    pub(in super::super) kind: String,
     pub(in super::super) members: Vec<MemberView>,
 }
 

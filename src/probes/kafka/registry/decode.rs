@@ -83,7 +83,11 @@ impl<'a> Schemas<'a> {
         TopicRecords {
             topic: topic.to_owned(),
             newest: newest(topic, &records),
-            partitions: Observed::Value(records),
+            partitions: if records.is_empty() {
+                no_record(topic)
+            } else {
+                Observed::Value(records)
+            },
         }
     }
 
@@ -212,6 +216,14 @@ fn schema_id(value: &[u8]) -> Result<u32, String> {
 }
 
 fn newest(topic: &str, records: &[Record]) -> Observed<Record> {
+    let timeless = records.iter().find_map(|record| match &record.timestamp {
+        Observed::Unknown(why) => Some((record.partition, why)),
+        Observed::Value(_) => None,
+    });
+    if let Some((partition, why)) = timeless {
+        let text = format!("the last record of partition {partition}: {}", why.detail);
+        return Observed::unknown(why.why, text);
+    }
     let when = |record: &Record| record.timestamp.value().copied();
     // Of several in the same millisecond, the one with a problem counts.
     let key = |record: &&Record| {
@@ -222,13 +234,15 @@ fn newest(topic: &str, records: &[Record]) -> Observed<Record> {
     };
     match records.iter().max_by_key(key) {
         Some(record) => Observed::Value(record.clone()),
-        None => Observed::unknown(
-            UnknownWhy::NotObserved,
-            format!(
-                "{topic} holds no record with a value among the last offsets of its partitions"
-            ),
-        ),
+        None => no_record(topic),
     }
+}
+
+fn no_record<T>(topic: &str) -> Observed<T> {
+    Observed::unknown(
+        UnknownWhy::NotObserved,
+        format!("{topic} holds no record with a value among the last offsets of its partitions"),
+    )
 }
 
 fn timestamp(ms: Option<i64>) -> Observed<Timestamp> {

@@ -4,13 +4,14 @@
 mod avro;
 mod decode;
 mod subject;
-mod tail;
+pub(super) mod tail;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::client::Settings;
 use super::config::Config;
 use super::{Kafka, pool};
 use crate::evidence::{Observed, Unknown, UnknownWhy};
@@ -94,10 +95,11 @@ pub enum Compatibility {
 pub struct TopicRecords {
     /// The topic.
     pub topic: String,
-    /// The newest record that has a value; deleted keys (tombstones) and records of transactions that
-    /// are open or aborted are none.
+    /// The newest record that has a value, by the times that records bear, which are the producers'
+    /// where the topic does not say otherwise; unknown where one of the last records has no time.
     pub newest: Observed<Record>,
-    /// The same for each partition that holds one among its last offsets.
+    /// The last record with a value in each partition that holds one among its last offsets; deleted
+    /// keys (tombstones) and records of transactions that are open or aborted are none.
     pub partitions: Observed<Vec<Record>>,
 }
 
@@ -168,24 +170,14 @@ pub(super) const COMPATIBILITY: RuleSpec<Config> = RuleSpec {
     when: SUBJECTS_DECLARED,
 };
 
-/// What is written now can be read.
+/// What was written last can be read, in every partition: which of them was written to last only
+/// producers tell, and a clock that is wrong would hide the record that does not decode.
 pub(super) const NEWEST_RECORD: RuleSpec<Config> = RuleSpec {
     name: "newest-record-decodes",
-    expr: "schema_registry.topics.all(t, t.newest.problem == '')",
-    applies: None,
-    severity: Severity::Must,
-    why: "a schema in the registry does not show that producers write by it",
-    source: "Confluent documentation: wire format",
-    when: VALUES_DECLARED,
-};
-
-/// What was written last anywhere can be read.
-pub(super) const LAST_RECORDS: RuleSpec<Config> = RuleSpec {
-    name: "last-records-decode",
     expr: "schema_registry.topics.all(t, t.partitions.all(p, p.problem == ''))",
     applies: None,
-    severity: Severity::Should,
-    why: "a record that does not decode stops the consumers of its partition",
+    severity: Severity::Must,
+    why: "a schema in the registry does not show that producers write by it, and a record that does not decode stops the consumers of its partition",
     source: "Confluent documentation: wire format",
     when: VALUES_DECLARED,
 };
@@ -268,7 +260,11 @@ fn check_subjects(subjects: &[String], errors: &mut Vec<ParamError>) {
 }
 
 /// Asks the registry, and looks into the topics. It ends before the attempt does.
-pub(super) async fn read(ctx: &Context, kafka: &Kafka) -> Observed<RegistryFacts> {
+pub(super) async fn read(
+    ctx: &Context,
+    kafka: &Kafka,
+    settings: &Settings,
+) -> Observed<RegistryFacts> {
     let Some(registry) = &kafka.registry else {
         return Observed::unknown(
             UnknownWhy::NotApplicable,
@@ -278,19 +274,19 @@ pub(super) async fn read(ctx: &Context, kafka: &Kafka) -> Observed<RegistryFacts
     let end = Instant::now() + ctx.remaining().mul_f64(0.9);
     let halfway = Instant::now() + ctx.remaining().mul_f64(0.5);
     Observed::Value(match ctx.api(&registry.endpoint).await {
-        Ok(api) => ask(&api, kafka, registry, halfway, end).await,
+        Ok(api) => ask(&api, settings, registry, halfway, end).await,
         Err(failure) => unreached(registry, &ApiError::Connection(failure)),
     })
 }
 
 async fn ask(
     api: &Api,
-    kafka: &Kafka,
+    settings: &Settings,
     registry: &Registry,
     halfway: Instant,
     end: Instant,
 ) -> RegistryFacts {
-    let (settings, topics) = (kafka.settings.clone(), registry.topics.clone());
+    let (settings, topics) = (settings.clone(), registry.topics.clone());
     let tails = pool::run(halfway, move |work| tail::read(&settings, &topics, work));
     let tails = async {
         if registry.topics.is_empty() {

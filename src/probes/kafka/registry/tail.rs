@@ -51,9 +51,9 @@ fn unknown(why: UnknownWhy, detail: impl Into<String>) -> Unknown {
     }
 }
 
-/// Reads the last records of each topic, in their order.
-pub(super) fn read(settings: &Settings, topics: &[String], work: &Work) -> Vec<Tails> {
-    let settings = (settings.clone())
+/// What the clients that read records are told.
+pub(in super::super) fn settings(settings: &Settings) -> Settings {
+    (settings.clone())
         .with("isolation.level", "read_committed")
         .with("enable.partition.eof", "true")
         .with("auto.offset.reset", "earliest")
@@ -66,7 +66,12 @@ pub(super) fn read(settings: &Settings, topics: &[String], work: &Work) -> Vec<T
             "receive.message.max.bytes",
             (2 * MAX_FETCH_BYTES).to_string(),
         )
-        .with("queued.max.messages.kbytes", "8192");
+        .with("queued.max.messages.kbytes", "8192")
+}
+
+/// Reads the last records of each topic, in their order.
+pub(super) fn read(settings: &Settings, topics: &[String], work: &Work) -> Vec<Tails> {
+    let settings = self::settings(settings);
     let connected = Admin::connect(&settings)
         .and_then(|admin| Fetcher::connect(&settings).map(|fetcher| (admin, fetcher)));
     let (admin, fetcher) = match connected {
