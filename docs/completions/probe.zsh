@@ -35,11 +35,14 @@ summary\:"Markdown for a pull request or a job summary"
 github\:"Annotations of GitHub Actions"
 cdevents\:"Test events of \`CDEvents\`, one line of JSON each"
 ohdf\:"OASIS Heimdall data format"
-html\:"A page\: one file, for a browser"))' \
+html\:"A page\: one file, for a browser"
+intoto\:"A signed in-toto statement, with \`--sign-key\`"))' \
 '*--output=[Also write the verdict to a file, whole or not at all; \`-\` is stdout, in place of \`--format\`. Repeatable]:FORMAT=FILE:_default' \
 '--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
 '--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
 en\:"English"))' \
+'--sign-key=[The private key for \`--output intoto=FILE\`\: PEM, PKCS#8, Ed25519 or ECDSA P-256]:KEY.pem:_files' \
+'*--subject=[An artifact that is being deployed, in place of \`\[agent\] digests\`. Repeatable]:NAME@sha256:HEX:_default' \
 '*-v[Say more on stderr; twice for details]' \
 '*--verbose[Say more on stderr; twice for details]' \
 '--once[Run every probe once, print the verdict, exit with the gate'\''s code. Without it and without a command\: run as a daemon, until SIGTERM]' \
@@ -132,11 +135,14 @@ summary\:"Markdown for a pull request or a job summary"
 github\:"Annotations of GitHub Actions"
 cdevents\:"Test events of \`CDEvents\`, one line of JSON each"
 ohdf\:"OASIS Heimdall data format"
-html\:"A page\: one file, for a browser"))' \
+html\:"A page\: one file, for a browser"
+intoto\:"A signed in-toto statement, with \`--sign-key\`"))' \
 '*--output=[Also write the verdict to a file, whole or not at all; \`-\` is stdout, in place of \`--format\`. Repeatable]:FORMAT=FILE:_default' \
 '--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
 '--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
 en\:"English"))' \
+'--sign-key=[The private key for \`--output intoto=FILE\`\: PEM, PKCS#8, Ed25519 or ECDSA P-256]:KEY.pem:_files' \
+'*--subject=[An artifact that is being deployed, in place of \`\[agent\] digests\`. Repeatable]:NAME@sha256:HEX:_default' \
 '-c+[The configuration]:FILE:_files' \
 '--config=[The configuration]:FILE:_files' \
 '--fail-on-warn[Exit with 4 when the gate only warns]' \
@@ -146,6 +152,37 @@ en\:"English"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':evidence -- A verdict, as `--format json` wrote it:_files' \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+'--format=[The form on stdout; without it\: a table on a terminal, JSON otherwise]:FORMAT:((table\:"For people"
+json\:"For programs\: \`probe.diff/v1\`"
+markdown\:"For a pull request"))' \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':old -- The earlier verdict, as `--format json` wrote it:_files' \
+':new -- The later one:_files' \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+'--key=[The public key\: PEM, Ed25519 or ECDSA P-256]:PUB.pem:_files' \
+'*--subject=[The artifact that it must be about, by its digest, or by name and digest. Repeatable\: about each of them]:sha256:HEX:_default' \
+'--max-age=[How old its verdict may be, such as 24h; without it\: as old as it is]:DURATION:_default' \
+'--gate=[The gate that must have passed; without it\: the one that decided the run]:NAME:_default' \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'--fail-on-warn[Refuse a gate that only warned]' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':file -- The statement, as `--output intoto=FILE` wrote it:_files' \
 && ret=0
 ;;
 (checklist)
@@ -247,11 +284,14 @@ summary\:"Markdown for a pull request or a job summary"
 github\:"Annotations of GitHub Actions"
 cdevents\:"Test events of \`CDEvents\`, one line of JSON each"
 ohdf\:"OASIS Heimdall data format"
-html\:"A page\: one file, for a browser"))' \
+html\:"A page\: one file, for a browser"
+intoto\:"A signed in-toto statement, with \`--sign-key\`"))' \
 '*--output=[Also write the verdict to a file, whole or not at all; \`-\` is stdout, in place of \`--format\`. Repeatable]:FORMAT=FILE:_default' \
 '--checklist=[The checklist in Markdown\: its claims are held against the results, its rows become items]:FILE:_files' \
 '--lang=[The language of titles, statuses and reports; without it\: English in tables, a document'\''s own in Markdown]:LANGUAGE:((zh\:"Chinese"
 en\:"English"))' \
+'--sign-key=[The private key for \`--output intoto=FILE\`\: PEM, PKCS#8, Ed25519 or ECDSA P-256]:KEY.pem:_files' \
+'*--subject=[An artifact that is being deployed, in place of \`\[agent\] digests\`. Repeatable]:NAME@sha256:HEX:_default' \
 '-c+[The configuration]:FILE:_files' \
 '--config=[The configuration]:FILE:_files' \
 '--fail-on-warn[Exit with 4 when the gate only warns]' \
@@ -319,6 +359,14 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (checklist)
 _arguments "${_arguments_options[@]}" : \
 ":: :_probe__subcmd__help__subcmd__checklist_commands" \
@@ -377,6 +425,8 @@ _probe_commands() {
 'schema:Print a JSON Schema' \
 'init:Print a commented starter configuration for what the environment suggests' \
 'replay:Judge stored evidence again, without any connection' \
+'diff:Compare two verdicts\: exit 1 when anything got worse, vanished, or is new and not seen to be good' \
+'verify:Check a signed statement\: exit 0 only when its signature, subject, age and gate hold, 1 when one does not' \
 'checklist:Read a checklist in Markdown, or freeze who its rows are' \
 'wait:Wait until a gate passes\: probe again and again, or ask a daemon. Exit codes are those of a single run' \
 'completions:Print shell completions' \
@@ -438,6 +488,11 @@ _probe__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'probe completions commands' commands "$@"
 }
+(( $+functions[_probe__subcmd__diff_commands] )) ||
+_probe__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe diff commands' commands "$@"
+}
 (( $+functions[_probe__subcmd__explain_commands] )) ||
 _probe__subcmd__explain_commands() {
     local commands; commands=()
@@ -452,6 +507,8 @@ _probe__subcmd__help_commands() {
 'schema:Print a JSON Schema' \
 'init:Print a commented starter configuration for what the environment suggests' \
 'replay:Judge stored evidence again, without any connection' \
+'diff:Compare two verdicts\: exit 1 when anything got worse, vanished, or is new and not seen to be good' \
+'verify:Check a signed statement\: exit 0 only when its signature, subject, age and gate hold, 1 when one does not' \
 'checklist:Read a checklist in Markdown, or freeze who its rows are' \
 'wait:Wait until a gate passes\: probe again and again, or ask a daemon. Exit codes are those of a single run' \
 'completions:Print shell completions' \
@@ -488,6 +545,11 @@ _probe__subcmd__help__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'probe help completions commands' commands "$@"
 }
+(( $+functions[_probe__subcmd__help__subcmd__diff_commands] )) ||
+_probe__subcmd__help__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help diff commands' commands "$@"
+}
 (( $+functions[_probe__subcmd__help__subcmd__explain_commands] )) ||
 _probe__subcmd__help__subcmd__explain_commands() {
     local commands; commands=()
@@ -523,6 +585,11 @@ _probe__subcmd__help__subcmd__schema_commands() {
     local commands; commands=()
     _describe -t commands 'probe help schema commands' commands "$@"
 }
+(( $+functions[_probe__subcmd__help__subcmd__verify_commands] )) ||
+_probe__subcmd__help__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help verify commands' commands "$@"
+}
 (( $+functions[_probe__subcmd__help__subcmd__wait_commands] )) ||
 _probe__subcmd__help__subcmd__wait_commands() {
     local commands; commands=()
@@ -552,6 +619,11 @@ _probe__subcmd__replay_commands() {
 _probe__subcmd__schema_commands() {
     local commands; commands=()
     _describe -t commands 'probe schema commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__verify_commands] )) ||
+_probe__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe verify commands' commands "$@"
 }
 (( $+functions[_probe__subcmd__wait_commands] )) ||
 _probe__subcmd__wait_commands() {
