@@ -335,7 +335,14 @@ fn the_examples_of_all_kinds_are_valid() {
         let text = String::from_utf8_lossy(&text.stdout).into_owned();
         let (_, rest) = text.split_once("```toml\n").expect("an example");
         let (example, _) = rest.split_once("```").expect("its end");
-        let mut run = Run::with_config(example);
+        // What looks at another probe needs one.
+        let other = "[[probe]]\nid = \"api\"\nkind = \"tcp\"\nhost = \"127.0.0.1\"\nport = 1\n";
+        let other = if example.contains("of = \"api\"") {
+            other
+        } else {
+            ""
+        };
+        let mut run = Run::with_config(&format!("{example}\n{other}"));
         for named in example.split("${env:").skip(1) {
             let name = named.split(['}', ':']).next().expect("a name");
             run = run.env(name, "http://127.0.0.1:1/");

@@ -79,8 +79,14 @@ fn every_command_line_is_one_of_probe() {
         }
     }
     let unit = read("probe.service");
-    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/probe "));
-    let words: Vec<String> = start.unwrap().split_whitespace().map(str::to_owned).collect();
+    let start = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/probe "));
+    let words: Vec<String> = start
+        .unwrap()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
     must_parse("probe.service", &words);
 }
 
@@ -117,8 +123,16 @@ fn the_configuration_of_the_sidecar_is_valid() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("probes.toml");
     std::fs::write(&path, config).unwrap();
-    let checked = Command::new(PROBE).args(["check", "--config"]).arg(&path).output().unwrap();
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let checked = Command::new(PROBE)
+        .args(["check", "--config"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(
+        checked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&checked.stderr)
+    );
 }
 
 #[test]
@@ -128,7 +142,10 @@ fn systemd_takes_the_unit_and_finds_it_hardened() {
     let text = read("probe.service").replace("/usr/local/bin/probe", PROBE);
     std::fs::write(&unit, text).unwrap();
     let run = |arguments: &[&str]| {
-        let output = Command::new("systemd-analyze").args(arguments).arg(&unit).output();
+        let output = Command::new("systemd-analyze")
+            .args(arguments)
+            .arg(&unit)
+            .output();
         output.expect("systemd-analyze: install the package systemd")
     };
     let verified = run(&["verify", "--man=no"]);
@@ -136,5 +153,9 @@ fn systemd_takes_the_unit_and_finds_it_hardened() {
     assert!(verified.status.success() && said.is_empty(), "{said}");
     // The threshold is systemd's own for what it calls OK.
     let hardened = run(&["security", "--offline=true", "--no-pager", "--threshold=20"]);
-    assert!(hardened.status.success(), "{}", String::from_utf8_lossy(&hardened.stdout));
+    assert!(
+        hardened.status.success(),
+        "{}",
+        String::from_utf8_lossy(&hardened.stdout)
+    );
 }

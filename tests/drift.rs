@@ -71,6 +71,8 @@ fn help_manual_and_completions() {
         &["checklist", "--help"],
         &["checklist", "read", "--help"],
         &["checklist", "lock", "--help"],
+        &["wait", "--help"],
+        &["health", "--help"],
         &["completions", "--help"],
         &["man", "--help"],
     ] {

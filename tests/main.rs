@@ -17,6 +17,7 @@ mod attest;
 mod checklist;
 mod config;
 mod daemon;
+mod deploy;
 mod diff;
 mod dns;
 mod drift;

@@ -1,4 +1,4 @@
-//! Tells the service manager how the agent is (sd_notify): one datagram per message, nothing where no
+//! Tells the service manager how the agent is (`sd_notify`): one datagram per message, nothing where no
 //! manager asks for it.
 
 use std::ffi::OsString;

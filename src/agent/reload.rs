@@ -23,7 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What a change of a file shows in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Print(Vec<(PathBuf, Option<(u64, u64, i64, i64)>)>);
+struct Print(Vec<(PathBuf, Option<Stamp>)>);
+
+/// Of a file that is there: inode, bytes, seconds and nanoseconds of its last change.
+type Stamp = (u64, u64, i64, i64);
 
 /// The files that a configuration was read from.
 #[derive(Debug, Clone)]

@@ -194,7 +194,7 @@ impl ReportArgs {
 /// A daemon that is asked.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct DaemonArgs {
-    /// The address of a daemon, such as http://127.0.0.1:9730; without it the probes run here.
+    /// The address of a daemon, such as `http://127.0.0.1:9730`; without it the probes run here.
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
 
@@ -258,6 +258,15 @@ pub(super) enum Command {
         #[command(flatten)]
         report: ReportArgs,
     },
+    /// Ask whether a daemon lives, whatever its gates say: 0 when it does, 1 when it does not.
+    Health {
+        /// The address of the daemon.
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9730")]
+        url: String,
+        /// The roots (PEM) that its certificate is checked with; without it those of the system.
+        #[arg(long, value_name = "FILE")]
+        ca_file: Option<PathBuf>,
+    },
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -299,7 +308,7 @@ pub(super) enum SchemaName {
     Config,
     /// The JSON verdict.
     Verdict,
-    /// The HTTP API of the daemon: an OpenAPI document.
+    /// The HTTP API of the daemon: an `OpenAPI` document.
     Openapi,
 }
 

@@ -8,6 +8,7 @@ mod deliver;
 mod diff;
 mod exit;
 mod explain;
+mod health;
 mod init;
 mod once;
 mod outputs;
@@ -135,6 +136,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
                 wait::probe(times, &config, &run, &report)?
             }
         }
+        Command::Health { url, ca_file } => health::ask(&url, ca_file.as_deref())?,
         Command::Checklist { command } => checklist::run(command)?,
         Command::Completions { shell } => {
             let mut out = Vec::new();

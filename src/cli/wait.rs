@@ -88,7 +88,7 @@ pub(super) fn probe(
     Ok(exit)
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -183,7 +183,7 @@ pub(super) fn ask(times: Times, daemon: &DaemonArgs, args: &RunArgs) -> anyhow::
     );
     let url = readyz(daemon, args.gate.as_deref())?;
     let token = daemon.token_file.as_deref().map(token).transpose()?;
-    let client = client(daemon)?;
+    let client = client(daemon.ca_file.as_deref())?;
     let waiting = async move {
         let fail_on_warn = FailOnWarn(args.fail_on_warn);
         let map = args.exit_map.unwrap_or_default();
@@ -214,19 +214,24 @@ pub(super) fn ask(times: Times, daemon: &DaemonArgs, args: &RunArgs) -> anyhow::
 }
 
 fn readyz(daemon: &DaemonArgs, gate: Option<&str>) -> anyhow::Result<Url> {
-    let text = daemon.url.as_deref().unwrap_or_default();
+    let mut url = endpoint(daemon.url.as_deref().unwrap_or_default(), "readyz")?;
+    if let Some(gate) = gate {
+        url.query_pairs_mut().append_pair("gate", gate);
+    }
+    Ok(url)
+}
+
+/// What a daemon answers at `path`; `text` is its address.
+pub(super) fn endpoint(text: &str, path: &str) -> anyhow::Result<Url> {
     let mut url = Url::parse(text)
         .with_context(|| format!("--url {text}: write it as http://127.0.0.1:9730"))?;
     anyhow::ensure!(
         matches!(url.scheme(), "http" | "https") && url.has_host(),
         "--url {text}: write it as http://127.0.0.1:9730"
     );
-    let path = format!("{}/readyz", url.path().trim_end_matches('/'));
+    let path = format!("{}/{path}", url.path().trim_end_matches('/'));
     url.set_path(&path);
     url.set_query(None);
-    if let Some(gate) = gate {
-        url.query_pairs_mut().append_pair("gate", gate);
-    }
     Ok(url)
 }
 
@@ -243,11 +248,11 @@ fn token(path: &Path) -> anyhow::Result<String> {
     Ok(token)
 }
 
-fn client(daemon: &DaemonArgs) -> anyhow::Result<Client> {
+pub(super) fn client(ca_file: Option<&Path>) -> anyhow::Result<Client> {
     let mut client = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(ASK_WITHIN);
-    let roots = match &daemon.ca_file {
+    let roots = match ca_file {
         None => rustls_native_certs::load_native_certs()
             .certs
             .into_iter()

@@ -229,7 +229,7 @@ impl Common {
         let retry_on = self.retry_on.or(defaults.retry_on);
         let interval = self
             .interval
-            .or_else(|| Some(defaults.interval.as_ref()?.get_ref().clone()));
+            .or_else(|| Some(*defaults.interval.as_ref()?.get_ref()));
         PlannedProbe {
             id: self.id,
             kind,

@@ -64,13 +64,21 @@ fn it_asks_a_daemon() {
     };
     assert_eq!(wait(daemon.url(), "g", "60s"), Some(0));
     assert_eq!(wait(daemon.url(), "none", "60s"), Some(2));
+    let health = |url: &str| {
+        let output = Run::with_config("").args(["health", "--url", url]).output();
+        output.status.code()
+    };
+    assert_eq!(health(daemon.url()), Some(0));
     target.set(false);
     daemon.until_item("api", "fail");
+    // The agent lives, whatever it sees.
+    assert_eq!(health(daemon.url()), Some(0));
     assert_eq!(wait(daemon.url(), "g", "1s"), Some(1));
     daemon.signal("-KILL");
     daemon.wait();
     let begun = Instant::now();
     let gone = format!("http://127.0.0.1:{}", free_port());
     assert_eq!(wait(&gone, "g", "1s"), Some(3));
+    assert_eq!(health(&gone), Some(1));
     assert!(begun.elapsed() >= Duration::from_secs(1));
 }
