@@ -31,6 +31,9 @@ _probe() {
             probe,explain)
                 cmd="probe__subcmd__explain"
                 ;;
+            probe,health)
+                cmd="probe__subcmd__health"
+                ;;
             probe,help)
                 cmd="probe__subcmd__help"
                 ;;
@@ -88,6 +91,9 @@ _probe() {
             probe__subcmd__help,explain)
                 cmd="probe__subcmd__help__subcmd__explain"
                 ;;
+            probe__subcmd__help,health)
+                cmd="probe__subcmd__help__subcmd__health"
+                ;;
             probe__subcmd__help,help)
                 cmd="probe__subcmd__help__subcmd__help"
                 ;;
@@ -125,7 +131,7 @@ _probe() {
 
     case "${cmd}" in
         probe)
-            opts="-c -v -h -V --config --verbose --once --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --sign-key --subject --help --version check explain kinds schema init replay diff verify checklist wait completions man help"
+            opts="-c -v -h -V --config --verbose --once --select --gate --deadline --fail-on-warn --exit-map --format --output --checklist --check --lang --sign-key --subject --help --version check explain kinds schema init replay diff verify checklist wait health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -404,8 +410,38 @@ _probe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        probe__subcmd__health)
+            opts="-c -v -h --url --ca-file --config --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         probe__subcmd__help)
-            opts="check explain kinds schema init replay diff verify checklist wait completions man help"
+            opts="check explain kinds schema init replay diff verify checklist wait health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -503,6 +539,20 @@ _probe() {
             return 0
             ;;
         probe__subcmd__help__subcmd__explain)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        probe__subcmd__help__subcmd__health)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -67,6 +67,7 @@ complete -c probe -n "__fish_probe_needs_command" -f -a "diff" -d 'Compare two v
 complete -c probe -n "__fish_probe_needs_command" -f -a "verify" -d 'Check a signed statement: exit 0 only when its signature, subject, age and gate hold, 1 when one does not'
 complete -c probe -n "__fish_probe_needs_command" -f -a "checklist" -d 'Read a checklist in Markdown, or freeze who its rows are'
 complete -c probe -n "__fish_probe_needs_command" -f -a "wait" -d 'Wait until a gate passes: probe again and again, or ask a daemon. Exit codes are those of a single run'
+complete -c probe -n "__fish_probe_needs_command" -f -a "health" -d 'Ask whether a daemon lives, whatever its gates say: 0 when it does, 1 when it does not'
 complete -c probe -n "__fish_probe_needs_command" -f -a "completions" -d 'Print shell completions'
 complete -c probe -n "__fish_probe_needs_command" -f -a "man" -d 'Print the manual page'
 complete -c probe -n "__fish_probe_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -149,7 +150,7 @@ complete -c probe -n "__fish_probe_using_subcommand checklist; and __fish_seen_s
 complete -c probe -n "__fish_probe_using_subcommand checklist; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c probe -n "__fish_probe_using_subcommand wait" -l timeout -d 'How long to wait' -r
 complete -c probe -n "__fish_probe_using_subcommand wait" -l every -d 'How long to pause between two tries' -r
-complete -c probe -n "__fish_probe_using_subcommand wait" -l url -d 'The address of a daemon, such as http://127.0.0.1:9730; without it the probes run here' -r
+complete -c probe -n "__fish_probe_using_subcommand wait" -l url -d 'The address of a daemon, such as `http://127.0.0.1:9730`; without it the probes run here' -r
 complete -c probe -n "__fish_probe_using_subcommand wait" -l token-file -d 'A file with the token that the daemon wants' -r -F
 complete -c probe -n "__fish_probe_using_subcommand wait" -l ca-file -d 'The roots (PEM) that the daemon\'s certificate is checked with; without it those of the system' -r -F
 complete -c probe -n "__fish_probe_using_subcommand wait" -l select -d 'Only these probes, and what they depend on: an id, `tag:NAME`, or an item\'s id; `*` as wildcard. Repeatable' -r
@@ -183,24 +184,30 @@ complete -c probe -n "__fish_probe_using_subcommand wait" -l fail-on-warn -d 'Ex
 complete -c probe -n "__fish_probe_using_subcommand wait" -l check -d 'Write no Markdown, and exit with 1 when the checklist (or the file that `--output markdown=` names) is out of date'
 complete -c probe -n "__fish_probe_using_subcommand wait" -s v -l verbose -d 'Say more on stderr; twice for details'
 complete -c probe -n "__fish_probe_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c probe -n "__fish_probe_using_subcommand health" -l url -d 'The address of the daemon' -r
+complete -c probe -n "__fish_probe_using_subcommand health" -l ca-file -d 'The roots (PEM) that its certificate is checked with; without it those of the system' -r -F
+complete -c probe -n "__fish_probe_using_subcommand health" -s c -l config -d 'The configuration' -r -F
+complete -c probe -n "__fish_probe_using_subcommand health" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c probe -n "__fish_probe_using_subcommand health" -s h -l help -d 'Print help'
 complete -c probe -n "__fish_probe_using_subcommand completions" -s c -l config -d 'The configuration' -r -F
 complete -c probe -n "__fish_probe_using_subcommand completions" -s v -l verbose -d 'Say more on stderr; twice for details'
 complete -c probe -n "__fish_probe_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c probe -n "__fish_probe_using_subcommand man" -s c -l config -d 'The configuration' -r -F
 complete -c probe -n "__fish_probe_using_subcommand man" -s v -l verbose -d 'Say more on stderr; twice for details'
 complete -c probe -n "__fish_probe_using_subcommand man" -s h -l help -d 'Print help'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "check" -d 'Validate the configuration: all errors at once, nothing is probed'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "explain" -d 'Print a kind\'s facts, rules, privileges and side effects'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "kinds" -d 'List the kinds'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "schema" -d 'Print a JSON Schema'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "init" -d 'Print a commented starter configuration for what the environment suggests'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "replay" -d 'Judge stored evidence again, without any connection'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "diff" -d 'Compare two verdicts: exit 1 when anything got worse, vanished, or is new and not seen to be good'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "verify" -d 'Check a signed statement: exit 0 only when its signature, subject, age and gate hold, 1 when one does not'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "checklist" -d 'Read a checklist in Markdown, or freeze who its rows are'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "wait" -d 'Wait until a gate passes: probe again and again, or ask a daemon. Exit codes are those of a single run'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "completions" -d 'Print shell completions'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "man" -d 'Print the manual page'
-complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "check" -d 'Validate the configuration: all errors at once, nothing is probed'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "explain" -d 'Print a kind\'s facts, rules, privileges and side effects'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "kinds" -d 'List the kinds'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "schema" -d 'Print a JSON Schema'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "init" -d 'Print a commented starter configuration for what the environment suggests'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "replay" -d 'Judge stored evidence again, without any connection'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "diff" -d 'Compare two verdicts: exit 1 when anything got worse, vanished, or is new and not seen to be good'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "verify" -d 'Check a signed statement: exit 0 only when its signature, subject, age and gate hold, 1 when one does not'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "checklist" -d 'Read a checklist in Markdown, or freeze who its rows are'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "wait" -d 'Wait until a gate passes: probe again and again, or ask a daemon. Exit codes are those of a single run'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "health" -d 'Ask whether a daemon lives, whatever its gates say: 0 when it does, 1 when it does not'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "completions" -d 'Print shell completions'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "man" -d 'Print the manual page'
+complete -c probe -n "__fish_probe_using_subcommand help; and not __fish_seen_subcommand_from check explain kinds schema init replay diff verify checklist wait health completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c probe -n "__fish_probe_using_subcommand help; and __fish_seen_subcommand_from checklist" -f -a "read" -d 'Print its items with their claims, its gates, and what is odd about it; nothing is written'
 complete -c probe -n "__fish_probe_using_subcommand help; and __fish_seen_subcommand_from checklist" -f -a "lock" -d 'Write FILE.md.lock: rows keep their ids from then on, wherever they are moved and whatever they are called'

@@ -102,7 +102,7 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':name -- Of what:((config\:"probes.toml"
 verdict\:"The JSON verdict"
-openapi\:"The HTTP API of the daemon\: an OpenAPI document"))' \
+openapi\:"The HTTP API of the daemon\: an \`OpenAPI\` document"))' \
 && ret=0
 ;;
 (init)
@@ -263,7 +263,7 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--timeout=[How long to wait]:DURATION:_default' \
 '--every=[How long to pause between two tries]:DURATION:_default' \
-'--url=[The address of a daemon, such as http\://127.0.0.1\:9730; without it the probes run here]:URL:_default' \
+'--url=[The address of a daemon, such as \`http\://127.0.0.1\:9730\`; without it the probes run here]:URL:_default' \
 '--token-file=[A file with the token that the daemon wants]:FILE:_files' \
 '--ca-file=[The roots (PEM) that the daemon'\''s certificate is checked with; without it those of the system]:FILE:_files' \
 '*--select=[Only these probes, and what they depend on\: an id, \`tag\:NAME\`, or an item'\''s id; \`*\` as wildcard. Repeatable]:ID|tag:NAME:_default' \
@@ -300,6 +300,18 @@ en\:"English"))' \
 '*--verbose[Say more on stderr; twice for details]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(health)
+_arguments "${_arguments_options[@]}" : \
+'--url=[The address of the daemon]:URL:_default' \
+'--ca-file=[The roots (PEM) that its certificate is checked with; without it those of the system]:FILE:_files' \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'*-v[Say more on stderr; twice for details]' \
+'*--verbose[Say more on stderr; twice for details]' \
+'-h[Print help]' \
+'--help[Print help]' \
 && ret=0
 ;;
 (completions)
@@ -395,6 +407,10 @@ esac
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(health)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -429,6 +445,7 @@ _probe_commands() {
 'verify:Check a signed statement\: exit 0 only when its signature, subject, age and gate hold, 1 when one does not' \
 'checklist:Read a checklist in Markdown, or freeze who its rows are' \
 'wait:Wait until a gate passes\: probe again and again, or ask a daemon. Exit codes are those of a single run' \
+'health:Ask whether a daemon lives, whatever its gates say\: 0 when it does, 1 when it does not' \
 'completions:Print shell completions' \
 'man:Print the manual page' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -498,6 +515,11 @@ _probe__subcmd__explain_commands() {
     local commands; commands=()
     _describe -t commands 'probe explain commands' commands "$@"
 }
+(( $+functions[_probe__subcmd__health_commands] )) ||
+_probe__subcmd__health_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe health commands' commands "$@"
+}
 (( $+functions[_probe__subcmd__help_commands] )) ||
 _probe__subcmd__help_commands() {
     local commands; commands=(
@@ -511,6 +533,7 @@ _probe__subcmd__help_commands() {
 'verify:Check a signed statement\: exit 0 only when its signature, subject, age and gate hold, 1 when one does not' \
 'checklist:Read a checklist in Markdown, or freeze who its rows are' \
 'wait:Wait until a gate passes\: probe again and again, or ask a daemon. Exit codes are those of a single run' \
+'health:Ask whether a daemon lives, whatever its gates say\: 0 when it does, 1 when it does not' \
 'completions:Print shell completions' \
 'man:Print the manual page' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -554,6 +577,11 @@ _probe__subcmd__help__subcmd__diff_commands() {
 _probe__subcmd__help__subcmd__explain_commands() {
     local commands; commands=()
     _describe -t commands 'probe help explain commands' commands "$@"
+}
+(( $+functions[_probe__subcmd__help__subcmd__health_commands] )) ||
+_probe__subcmd__help__subcmd__health_commands() {
+    local commands; commands=()
+    _describe -t commands 'probe help health commands' commands "$@"
 }
 (( $+functions[_probe__subcmd__help__subcmd__help_commands] )) ||
 _probe__subcmd__help__subcmd__help_commands() {
