@@ -14,6 +14,7 @@ use crate::evidence::Envelope;
 use crate::history::{History, Latest, RunRecord, StoreSettings};
 use crate::judge::{Past, Status};
 use crate::plan::{FactRef, Plan};
+use crate::probes::Earlier;
 
 const SINCE: &str = "since/";
 const DEPLOYMENT: &str = "deployment";
@@ -238,19 +239,28 @@ impl Core {
             let earlier = one.state.get_mut("earlier").map(Value::take);
             let past = Past::restore(one.state, &probe.rules);
             let envelope = Arc::unwrap_or_clone(one.envelope);
-            if let Some(earlier) = earlier {
-                self.probes[index].earlier = read_earlier(&earlier);
+            let wanted = probe.probe.earlier_runs();
+            let newest = Earlier {
+                observed_at: envelope.observed_at,
+                facts: envelope.facts.clone(),
+            };
+            let mut earlier = read_earlier(&earlier.unwrap_or_default());
+            earlier.retain(|one| one.observed_at < newest.observed_at);
+            if !newest.facts.is_empty() {
+                earlier.push(newest);
             }
+            let too_many = earlier.len().saturating_sub(wanted);
+            self.probes[index].earlier = earlier.into_iter().skip(too_many).collect();
             let judged = judge(&self.plan, index, envelope, &past, Memory::Has);
             self.replace(index, judged);
         }
     }
 }
 
-fn read_earlier(stored: &Value) -> Arc<[crate::probes::Earlier]> {
+fn read_earlier(stored: &Value) -> Vec<Earlier> {
     let list = stored.as_array().into_iter().flatten();
     let read = |one: &Value| {
-        Some(crate::probes::Earlier {
+        Some(Earlier {
             observed_at: one.get("observed_at")?.as_str()?.parse().ok()?,
             facts: one.get("facts")?.as_object()?.clone(),
         })

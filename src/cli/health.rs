@@ -14,7 +14,8 @@ pub(super) fn ask(url: &str, ca_file: Option<&Path>) -> anyhow::Result<Exit> {
     crate::net::install_crypto_provider();
     let url = endpoint(url, "healthz")?;
     let client = client(ca_file)?;
-    let answer = runtime()?.block_on(client.get(url.clone()).send());
+    // A request is made within a runtime: its timer needs one.
+    let answer = runtime()?.block_on(async { client.get(url.clone()).send().await });
     Ok(match answer {
         Ok(answer) if answer.status().is_success() => Exit::Pass,
         Ok(answer) => unhealthy(&format!("{url}: {}", answer.status())),

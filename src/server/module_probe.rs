@@ -187,7 +187,8 @@ fn samples(module: &Module, seen: &Seen) -> Vec<Sample> {
     samples.push(Sample::new(
         "probe_dns_lookup_time_seconds",
         "How long resolving the name of the target took, in seconds",
-        lookups.map(Phase::seconds).sum(),
+        // The sum of nothing is -0.
+        lookups.map(Phase::seconds).fold(0.0, |all, one| all + one),
     ));
     if let Some(address) = envelope.trail.addresses.last() {
         samples.push(Sample::new(
