@@ -303,13 +303,6 @@ fn not_a_file_is_refused() {
 }
 
 #[test]
-fn the_daemon_is_refused_while_it_does_not_exist() {
-    let output = Run::with_config(GOOD).output();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("probe --once"));
-}
-
-#[test]
 fn the_starter_file_is_valid() {
     let starter = Run::with_config("")
         .env("API_URL", "http://127.0.0.1:1/")
