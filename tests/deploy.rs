@@ -94,7 +94,10 @@ fn every_command_line_is_one_of_probe() {
 fn manifests_say_what_they_are_and_run_without_rights() {
     for file in std::fs::read_dir(examples()).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
-        if !name.ends_with(".yaml") {
+        if Path::new(&name)
+            .extension()
+            .is_none_or(|ending| ending != "yaml")
+        {
             continue;
         }
         for document in documents(&name) {
