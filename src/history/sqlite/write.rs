@@ -118,9 +118,9 @@ impl Writer {
         }
     }
 
-    /// Writes what waits.
+    /// Writes what waits. Where it comes as fast as it is written, packing has its turn too.
     fn write_all(&mut self) -> Result<(), HistoryError> {
-        loop {
+        while self.single < COMPACT_AFTER || self.queue.is_closing() {
             let batch = self.queue.take(MAX_BATCH);
             if batch.is_empty() {
                 return Ok(());
@@ -139,6 +139,7 @@ impl Writer {
                 }
             }
         }
+        Ok(())
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), HistoryError> {
