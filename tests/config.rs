@@ -32,7 +32,7 @@ fn a_valid_file_is_counted() {
     let output = Run::with_config(GOOD).args(["check"]).output();
     assert!(output.status.success());
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("1 probes"), "{stdout}");
+    assert!(stdout.contains(" 1 probe,"), "{stdout}");
 }
 
 #[test]

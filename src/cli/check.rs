@@ -45,12 +45,18 @@ pub(super) fn run(path: &Path) -> Exit {
     let rules: usize = plan.probes.iter().map(|probe| probe.rules.len()).sum();
     let warnings = loaded.diagnostics.count(Level::Warning);
     terminal::print(&format!(
-        "{}: {} probes, {rules} rules, {} items, {} gates, {warnings} warnings: valid\n",
+        "{}: {}, {}, {}, {}, {}: valid\n",
         path.display(),
-        plan.probes.len(),
-        plan.items.len(),
-        plan.gates.len(),
+        counted(plan.probes.len(), "probe"),
+        counted(rules, "rule"),
+        counted(plan.items.len(), "item"),
+        counted(plan.gates.len(), "gate"),
+        counted(warnings, "warning"),
     ))
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Waivers are held against this day, UTC.

@@ -51,8 +51,8 @@ fn starter(is_set: impl Fn(&str) -> bool) -> String {
         }
     }
     if found == 0 {
-        out.push_str("\n# No variable of the environment names a service; this one always has something to see:\n");
-        out.push_str("[[probe]]\nid   = \"localhost\"\nkind = \"dns\"\nname = \"localhost\"\n");
+        out.push_str("\n# No variable of the environment names a service; this asks the system's resolvers for a name that is\n# reserved, and exists for ever (RFC 2606):\n");
+        out.push_str("[[probe]]\nid   = \"resolvers\"\nkind = \"dns\"\nname = \"example.com\"\n");
     }
     for kind in KINDS {
         let _ = writeln!(out, "\n# {}: {}", kind.info.name, kind.info.summary);
