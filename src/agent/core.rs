@@ -28,6 +28,8 @@ use crate::probes::Earlier;
 
 /// Staleness, the edges of maintenance windows and the heartbeat are looked at this often.
 const TICK: Duration = Duration::from_millis(250);
+/// What items were lately is kept this often: a process that is killed loses no more of it.
+const KEEP_STRIPS_EVERY: Duration = Duration::from_secs(60);
 /// A verdict in which a result changed is published at most this often,
 const URGENT: Duration = Duration::from_millis(50);
 /// and one in which none did, this often.
@@ -113,6 +115,7 @@ pub(super) struct Core {
     pub(super) next_edge: Option<Timestamp>,
     pub(super) today: Date,
     pub(super) next_tick: Instant,
+    strips_kept: Instant,
 }
 
 impl Core {
@@ -140,6 +143,7 @@ impl Core {
             next_edge: None,
             today: today(now),
             next_tick: Instant::now(),
+            strips_kept: Instant::now(),
             around,
             plan,
         };
@@ -311,6 +315,10 @@ impl Core {
             self.dirty.fill(true);
             self.urgent = true;
         }
+        if self.strips_kept.elapsed() >= KEEP_STRIPS_EVERY {
+            self.strips_kept = Instant::now();
+            self.keep_strips();
+        }
         let mut counts = lock(&self.around.vitals.counts);
         counts.running = self.tasks.len() as u64;
     }
@@ -343,6 +351,7 @@ impl Core {
             }
         }
         self.publish();
+        self.keep_strips();
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -1,5 +1,5 @@
 //! What outlives this process: runs, the latest evidence with what rules remember, since when items have their
-//! results, the deployed digest, and the windows of maintenance that were declared.
+//! results and what they were lately, the deployed digest, and the windows of maintenance that were declared.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::core::{Core, now};
 use super::evidence::{Judged, Memory, judge};
+use super::strip::Strip;
 use crate::evidence::Envelope;
 use crate::history::{History, Latest, RunRecord, StoreSettings};
 use crate::judge::{Past, Status};
@@ -17,6 +18,7 @@ use crate::plan::{FactRef, Plan};
 use crate::probes::Earlier;
 
 const SINCE: &str = "since/";
+const STRIPS: &str = "strips";
 const DEPLOYMENT: &str = "deployment";
 const MAINTENANCE: &str = "maintenance";
 
@@ -24,6 +26,7 @@ const MAINTENANCE: &str = "maintenance";
 #[derive(Default)]
 pub(super) struct Kept {
     since: HashMap<Box<str>, (Status, Timestamp)>,
+    strips: HashMap<Box<str>, Strip>,
     deployment: Option<Deployment>,
     maintenance: Vec<Window>,
 }
@@ -54,6 +57,8 @@ impl Kept {
                 if let Ok(since) = serde_json::from_value(value) {
                     kept.since.insert(id.into(), since);
                 }
+            } else if key == STRIPS {
+                kept.strips = serde_json::from_value(value).unwrap_or_default();
             } else if key == DEPLOYMENT {
                 kept.deployment = serde_json::from_value(value).ok();
             } else if key == MAINTENANCE {
@@ -65,6 +70,11 @@ impl Kept {
 
     pub(super) fn since(&self, item: &str) -> Option<(Status, Timestamp)> {
         self.since.get(item).copied()
+    }
+
+    /// What an item is now joins what it was lately.
+    pub(super) fn strip(&mut self, item: &str) -> &mut Strip {
+        self.strips.entry(item.into()).or_default()
     }
 
     pub(super) fn digest(&self) -> Option<&str> {
@@ -116,6 +126,19 @@ impl Core {
         self.around
             .history
             .keep(&format!("{SINCE}{id}"), json!([result, since]));
+    }
+
+    /// Has history keep what the items of now were lately.
+    pub(super) fn keep_strips(&mut self) {
+        // What ends with this process need not be held twice in it.
+        if matches!(self.around.history.settings().store, StoreSettings::Memory) {
+            return;
+        }
+        let index = &self.index;
+        self.kept.strips.retain(|id, _| index.item(id).is_some());
+        if let Ok(value) = serde_json::to_value(&self.kept.strips) {
+            self.around.history.keep(STRIPS, value);
+        }
     }
 
     /// Windows over the past begin anew with a digest that was not deployed before.

@@ -13,6 +13,7 @@ mod reload;
 mod runs;
 mod snapshot;
 mod start;
+mod strip;
 mod supervise;
 mod takeover;
 

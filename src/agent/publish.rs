@@ -89,6 +89,12 @@ impl Core {
         // An item of which nothing was seen yet has no result that it could have since then.
         let known = all_seen || report.result == Status::Fail;
         report.since = known.then(|| self.since(&item.id, report.result, change));
+        let period = item.probes().map(|probe| plan.probes[probe].interval).max();
+        let strip = self.kept.strip(&item.id);
+        if let Some(period) = period.filter(|_| known) {
+            strip.add(now, period, report.result);
+        }
+        let strip = strip.clone();
         let findings = verdict::findings_of_item(&plan, at, &report, moment, |_| true);
         ItemState {
             result: report.result,
@@ -104,6 +110,7 @@ impl Core {
             json: render(&report),
             findings: findings.into(),
             stale_at: stale_at.filter(|_| !is_stale),
+            strip,
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::strip::Strip;
 use crate::evidence::Outcome;
 use crate::judge::{Score, Status};
 use crate::plan::Plan;
@@ -80,6 +81,14 @@ pub struct ItemState {
     pub(super) findings: Box<[Finding]>,
     /// The moment at which it becomes stale.
     pub(super) stale_at: Option<Timestamp>,
+    pub(super) strip: Strip,
+}
+
+impl ItemState {
+    /// What it was lately, the oldest first: its worst result in each interval of its slowest probe, up to a moment.
+    pub fn lately(&self, until: Timestamp) -> Vec<Status> {
+        self.strip.until(until)
+    }
 }
 
 /// The verdict of one moment. Cheap to hold; it never changes.

@@ -80,16 +80,20 @@ fn write_page(snapshot: &Snapshot, language: Language, fragment: bool) -> io::Re
     let verdict = snapshot.verdict().map_err(io::Error::other)?;
     let intervals = snapshot.plan.probes.iter().map(|probe| probe.interval);
     let shortest = intervals.min().unwrap_or_default();
-    let no_history = HashMap::new();
+    let now = Timestamp::now();
+    let items = snapshot.plan.items.iter().zip(&snapshot.items);
+    let history = items
+        .map(|(item, state)| (item.id.clone(), state.lately(now)))
+        .collect();
     let live = Live {
         events: "/api/v1/events",
         fragment: match language {
             Language::Zh => "/?fragment=true&lang=zh",
             Language::En => "/?fragment=true",
         },
-        now: Timestamp::now(),
+        now,
         stale_after: STALE_AFTER.max(shortest * 3),
-        history: &no_history,
+        history: &history,
     };
     let style = Style {
         colour: false,

@@ -63,6 +63,41 @@ fn since_and_the_evidence_survive_a_kill() {
     assert_eq!(daemon.item("api")["since"], since);
 }
 
+/// What the strip of the only item of the page says.
+fn strip(daemon: &Daemon) -> Option<String> {
+    let (_, page) = daemon.get("/");
+    let (_, strip) = page.split_once("<svg class=strip")?;
+    let (_, label) = strip.split_once("oldest first: ")?;
+    Some(label.split('"').next().expect("a label").to_owned())
+}
+
+#[test]
+fn what_an_item_was_lately_is_shown_and_survives_a_restart() {
+    let target = Switch::new(true);
+    let history = "[history]\nurl = \"sqlite:probe.db\"\n";
+    let config = format!("{history}{}", target.probe("api", ""));
+    let mut daemon = Daemon::start(&config);
+    daemon.until("it was well for some periods", |daemon| {
+        strip(daemon).filter(|strip| strip.ends_with("pass pass"))
+    });
+    target.set(false);
+    daemon.until_item("api", "fail");
+    target.set(true);
+    daemon.until_item("api", "pass");
+    let healed = |daemon: &Daemon| strip(daemon).filter(|strip| strip.ends_with("fail pass"));
+    daemon.until("the strip shows what happened", healed);
+    daemon.signal("-TERM");
+    daemon.wait();
+    let dir = daemon.dir();
+    std::thread::sleep(Duration::from_secs(1));
+    let daemon = Daemon::start_in(dir, &config, &[]);
+    // Nobody looked meanwhile: that is a gap, and not the result before or after it.
+    daemon.until("the strip goes on behind a gap", |daemon| {
+        let strip = strip(daemon)?;
+        (strip.contains("pass fail") && strip.ends_with("unknown pass")).then_some(())
+    });
+}
+
 #[test]
 fn the_service_manager_is_told_and_the_watchdog_fed() {
     let dir = Arc::new(TempDir::new().expect("a directory"));
