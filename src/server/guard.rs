@@ -30,7 +30,7 @@ use crate::plan::{PUBLIC, ServerSettings, TokenHash};
 /// Nothing that is asked here has a body worth reading.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
-/// How often one address may present a wrong token.
+/// How often one address is told that its token is wrong.
 const WRONG_TOKENS: Rate = Rate {
     per_second: 2.0,
     burst: 20.0,
@@ -112,17 +112,15 @@ impl Guard {
         if settings.tokens.is_empty() && self.is_loopback {
             return Ok(());
         }
-        // Also right tokens wait: otherwise the answer would tell a guess that is right.
-        if self.wrong_tokens.is_empty(peer, WRONG_TOKENS, now) {
-            return Err(too_many("too many wrong tokens from this address"));
-        }
         match bearer(headers) {
             None => Err(unauthorised("this needs a token: Authorization: Bearer …")),
+            // Whatever others behind the same address present: they must not be able to keep a deploy from
+            // its gate. What a token is worth is its length.
             Some(token) if is_known(&settings.tokens, token) => Ok(()),
-            Some(_) => {
-                self.wrong_tokens.take(peer, WRONG_TOKENS, now);
+            Some(_) if self.wrong_tokens.take(peer, WRONG_TOKENS, now) => {
                 Err(unauthorised("this token is not known"))
             }
+            Some(_) => Err(too_many("too many wrong tokens from this address")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Token buckets per address: how often one client may ask, and how often it may be wrong.
+//! Token buckets per address: how often one client may ask, and how often it is told that it is wrong.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -45,15 +45,6 @@ impl Buckets {
 
     /// Takes one from the bucket of an address; false when it is empty.
     pub fn take(&self, address: IpAddr, rate: Rate, now: Instant) -> bool {
-        self.change(address, rate, now, true)
-    }
-
-    /// Whether the bucket of an address is empty.
-    pub fn is_empty(&self, address: IpAddr, rate: Rate, now: Instant) -> bool {
-        !self.change(address, rate, now, false)
-    }
-
-    fn change(&self, address: IpAddr, rate: Rate, now: Instant, take: bool) -> bool {
         let address = network(address);
         let mut buckets = self
             .by_address
@@ -62,7 +53,7 @@ impl Buckets {
         let known = buckets.get(&address).copied();
         let filled = known.map_or(rate.burst, |bucket| bucket.refilled(rate, now));
         let enough = filled >= 1.0;
-        if take && enough {
+        if enough {
             if known.is_none() && buckets.len() >= MAX_ADDRESSES {
                 forget(&mut buckets, rate, now);
             }
@@ -110,8 +101,7 @@ mod tests {
         let now = Instant::now();
         let taken: Vec<bool> = (0..4).map(|_| buckets.take(address, RATE, now)).collect();
         assert_eq!(taken, [true, true, true, false]);
-        assert!(buckets.is_empty(address, RATE, now));
-        assert!(!buckets.is_empty("192.0.2.2".parse().unwrap(), RATE, now));
+        assert!(buckets.take("192.0.2.2".parse().unwrap(), RATE, now));
         let later = now + Duration::from_millis(100);
         assert!(buckets.take(address, RATE, later));
         assert!(!buckets.take(address, RATE, later));

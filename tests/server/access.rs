@@ -207,7 +207,7 @@ fn public_says_what_needs_no_token() {
 }
 
 #[test]
-fn who_guesses_tokens_is_slowed_down() {
+fn who_guesses_tokens_is_turned_away_and_locks_nobody_out() {
     let (daemon, _up) = daemon(TOKENS);
     let mut statuses = Vec::new();
     for guess in 0..60 {
@@ -230,9 +230,8 @@ fn who_guesses_tokens_is_slowed_down() {
         statuses.iter().all(|status| matches!(status, 401 | 429)),
         "{statuses:?}"
     );
-    // What needs no token is answered all the same, and a right token is heard again soon.
+    // What needs no token is answered all the same, and so is who has one.
     assert_eq!(daemon.get("/healthz").status, 200);
-    sleep(Duration::from_secs(2));
     let authorization = bearer(TOKEN);
     assert_eq!(
         daemon
