@@ -147,8 +147,9 @@ pub(super) fn read_back(json: &[u8]) -> Option<Envelope> {
 
 /// JSON in no more memory than it needs.
 pub(super) fn render(part: &impl serde::Serialize) -> Bytes {
-    match serde_json::to_vec(part) {
-        Ok(json) => Bytes::from(json.into_boxed_slice()),
+    let mut json = Vec::new();
+    match verdict::write_json(part, &mut json) {
+        Ok(()) => Bytes::from(json.into_boxed_slice()),
         // Maps have text keys and numbers are finite: this is a defect, and it must show.
         Err(error) => {
             tracing::error!(%error, "a part of the verdict cannot be written");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Language;
 use crate::judge::Status;
-use crate::verdict::{Basis, GateReport, ItemReport, Verdict};
+use crate::verdict::{Basis, GateReport, ItemReport, Verdict, is_deceptive};
 
 /// Text from a target may hold anything; a terminal must not obey it.
 pub(crate) fn printable(text: &str) -> String {
@@ -29,22 +29,6 @@ pub(super) fn one_line(text: &str) -> String {
     let breaks = |c| matches!(c, '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let text = text.replace("\r\n", " ");
     printable(&text.replace(breaks, " "))
-}
-
-/// What is no control character and still makes text look or read like another: directions of
-/// writing, separators of lines, invisible tags, and what is no character at all.
-pub(super) const fn is_deceptive(c: char) -> bool {
-    matches!(
-        c,
-        '\u{61c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
-    ) || c as u32 & 0xfffe == 0xfffe
 }
 
 /// At most so many characters, the last of them an ellipsis where something is missing.

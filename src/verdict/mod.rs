@@ -4,6 +4,7 @@
 mod attestation;
 mod findings;
 mod fold;
+mod harmless;
 mod item;
 mod schema;
 
@@ -19,6 +20,7 @@ pub use fold::{Mode, Observation, Run, judge_probe, judge_run};
 pub(crate) use fold::{
     chosen_gate, fold_gate, fold_risk, is_flaky, probe_report, score_item, subject, tool,
 };
+pub(crate) use harmless::{is_deceptive, write_json};
 pub(crate) use item::{Evidence, Moment, fold_item, seen_by_gate};
 pub use schema::verdict_schema;
 

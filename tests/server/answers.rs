@@ -162,28 +162,6 @@ fn an_unchanged_verdict_is_not_sent_again() {
     drop(up);
 }
 
-#[test]
-fn the_form_is_negotiated() {
-    let (daemon, _up) = daemon("");
-    let ask = |accept: &str| daemon.ask("GET", "/api/v1/verdict", &[("accept", accept)]);
-    assert_eq!(ask("*/*").header("content-type"), Some("application/json"));
-    let table = ask("text/plain");
-    assert_eq!(table.status, 200);
-    assert!(table.text().contains("A.1") && !table.text().starts_with('{'));
-    assert!(!daemon.get("/api/v1/verdict?format=table").body.is_empty());
-    assert!(ask("application/xml").text().contains("<testsuites"));
-    assert!(ask("application/sarif+json").json()["runs"].is_array());
-    assert!(
-        daemon
-            .get("/api/v1/verdict?format=nagios")
-            .text()
-            .contains("CRITICAL")
-    );
-    let none = ask("image/png");
-    assert_eq!((none.status, none.code().as_str()), (406, "not_acceptable"));
-    assert_eq!(daemon.get("/api/v1/verdict?format=png").status, 400);
-}
-
 fn runs(answer: &Answer) -> Vec<Value> {
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["runs"].as_array().expect("a list").clone()

@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod events;
+mod forms;
 mod hostile;
 mod scrape;
 mod settings;

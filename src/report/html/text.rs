@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use crate::report::text::is_deceptive;
+use crate::verdict::is_deceptive;
 
 /// Text from anywhere, harmless as content and as a quoted attribute.
 pub(super) struct Esc<'t>(pub(super) &'t str);
