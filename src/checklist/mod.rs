@@ -12,6 +12,7 @@ mod assemble;
 mod cells;
 mod claims;
 mod contradict;
+mod derived;
 mod gates;
 mod identity;
 mod join;

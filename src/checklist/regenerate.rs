@@ -6,9 +6,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::cells::{NOTHING, escape, evidence, status_text};
+use super::derived::{DERIVED, Derived, VOLATILE, Width, titles};
 use super::parse::{Row as Line, Table};
-use super::rows::{Columns, Place, Width};
-use super::text::{is_han, words};
+use super::rows::{Columns, Place};
+use super::text::is_han;
 use super::{Checklist, Row, lock};
 use crate::judge::Status;
 use crate::plan::ClaimStatus;
@@ -33,17 +34,6 @@ pub enum Volatile {
     Renew,
     /// Keep those that are there: whether a document is out of date is a matter of its statuses.
     Keep,
-}
-
-/// How many columns are appended.
-const DERIVED: usize = 4;
-/// The appended columns that differ from run to run: evidence, and when it was observed.
-const VOLATILE: [usize; 2] = [1, 2];
-fn titles(language: Language) -> [&'static str; DERIVED] {
-    match language {
-        Language::En => ["Derived status", "Evidence", "Observed at", "Difference"],
-        Language::Zh => ["推导状态", "证据", "观测时间", "差异"],
-    }
 }
 
 /// The language of a document.
@@ -122,9 +112,8 @@ impl Checklist {
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     status: usize,
-    /// The first of the derived columns.
-    derived: usize,
-    /// How many columns there are now.
+    derived: [usize; DERIVED],
+    /// How many columns there are, those that are appended included.
     width: usize,
     /// How wide the table was when it was read.
     before: Width,
@@ -142,27 +131,31 @@ struct Writer<'d> {
 impl Writer<'_> {
     /// Writes the titles of the derived columns, and tells where the columns are.
     fn head(&mut self, table: &Table) -> Layout {
-        let width = table.header.cells.len();
         let status = Columns::of(self.text, &table.header).map_or(0, |columns| columns.status);
-        let there = derived_columns(self.text, &table.header);
-        let layout = Layout {
+        let there = Derived::of(self.text, &table.header).map_or([None; DERIVED], |found| found.at);
+        let mut width = table.header.cells.len();
+        let mut missing = Vec::new();
+        // Somebody may have deleted some of them: those come back, at the end.
+        let derived = std::array::from_fn(|which| {
+            let title = titles(self.language)[which];
+            if let Some(at) = there[which] {
+                self.set(table.header.cells[at].clone(), title);
+                return at;
+            }
+            missing.push(title.to_owned());
+            width += 1;
+            width - 1
+        });
+        self.append(&table.header, &missing);
+        if let Some(delimiter) = &table.delimiter {
+            self.append(delimiter, &vec!["---".to_owned(); missing.len()]);
+        }
+        Layout {
             status,
-            derived: there.unwrap_or(width),
+            derived,
             width,
             before: Width::of(self.text, &table.header),
-        };
-        let titles = titles(self.language);
-        if let Some(at) = there {
-            for (cell, title) in table.header.cells[at..].iter().zip(titles) {
-                self.set(cell.clone(), title);
-            }
-        } else {
-            self.append(&table.header, &titles.map(str::to_owned));
-            if let Some(delimiter) = &table.delimiter {
-                self.append(delimiter, &[const { "---" }; DERIVED].map(str::to_owned));
-            }
         }
-        layout
     }
 
     fn row(&mut self, row: &Row, line: &Line, layout: Layout, item: &ItemReport, codes: &[&str]) {
@@ -170,15 +163,14 @@ impl Writer<'_> {
         let status = status_text(self.language, item);
         let mut cells: Vec<(usize, String)> = vec![(layout.status, status.clone())];
         let derived = self.derived(row, item, codes);
-        for (offset, cell) in derived.into_iter().enumerate() {
-            let at = layout.derived + offset;
-            let keep = self.volatile == Volatile::Keep && VOLATILE.contains(&offset);
+        for (which, (cell, at)) in derived.into_iter().zip(layout.derived).enumerate() {
+            let keep = self.volatile == Volatile::Keep && VOLATILE.contains(&which);
             if !(keep && at < has) {
                 cells.push((at, cell));
             }
         }
         let mut appended = Vec::new();
-        for at in 0..layout.width.max(layout.derived + DERIVED) {
+        for at in 0..layout.width {
             let wanted = cells.iter().find(|(column, _)| *column == at);
             match (wanted, line.cells.get(at)) {
                 (Some((_, wanted)), Some(cell)) => self.set(cell.clone(), wanted),
@@ -311,19 +303,3 @@ const CONTRADICTIONS: [&str; 5] = [
     "aliases-disagree",
     "prerequisite-unmet",
 ];
-
-/// Where the derived columns begin, in a table that has them.
-pub(super) fn derived_columns(text: &str, header: &Line) -> Option<usize> {
-    let names: Vec<String> = header
-        .cells
-        .iter()
-        .map(|cell| words(&text[cell.clone()]))
-        .collect();
-    [Language::Zh, Language::En]
-        .into_iter()
-        .find_map(|language| {
-            let wanted = titles(language).map(str::to_lowercase);
-            // Somebody may have added a column behind them.
-            names.windows(DERIVED).rposition(|some| some == wanted)
-        })
-}

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::cells::is_derived_status;
+use super::derived::{Derived, Width};
 use super::parse::{Document, Problem, Row as Line, Table, status_column};
-use super::regenerate::derived_columns;
 use super::text::{plain, slug, words};
 use super::{gates, keys};
 
@@ -127,7 +126,8 @@ impl Columns {
     pub(super) fn of(text: &str, header: &Line) -> Option<Self> {
         let status = status_column(text, header)?;
         // What was appended says nothing about the row.
-        let own = derived_columns(text, header).unwrap_or(header.cells.len());
+        let derived = Derived::of(text, header);
+        let own = derived.map_or(header.cells.len(), |derived| derived.begin);
         let titles: Vec<String> = header.cells[..own]
             .iter()
             .map(|cell| words(&text[cell.clone()]))
@@ -149,30 +149,6 @@ impl Columns {
             due: other(&DUE),
             id,
         })
-    }
-}
-
-/// How many columns a table has, and how many of them are its own, not appended.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Width {
-    all: usize,
-    own: usize,
-}
-
-impl Width {
-    pub(super) fn of(text: &str, header: &Line) -> Self {
-        let all = header.cells.len();
-        Self {
-            all,
-            own: derived_columns(text, header).unwrap_or(all),
-        }
-    }
-
-    /// Whether a row has more cells than its table has columns: which of them is which nobody can tell.
-    pub(super) fn is_exceeded_by(self, text: &str, row: &Line) -> bool {
-        let has = row.cells.len();
-        let is_derived = || row.cell(text, self.own).is_some_and(is_derived_status);
-        has > self.all || (has > self.own && !is_derived())
     }
 }
 

@@ -10,6 +10,7 @@ use syntax::{
     split_lines, task, underline,
 };
 
+use super::derived::Width;
 use super::text::{plain, words};
 
 /// A document and what was found in it.
@@ -278,6 +279,7 @@ impl<'t> Scanner<'t> {
             self.see(false);
             self.at += 1;
         }
+        let width = Width::of(self.text, &table.header);
         while self.at < self.spans.len() && (self.is_row(self.at) || self.interrupted_here()) {
             if !self.is_row(self.at) {
                 self.see(true);
@@ -287,10 +289,10 @@ impl<'t> Scanner<'t> {
             let mut row = self.row(self.at);
             // Looking for the end of each piece of code takes its time in a line that is not for people.
             let is_short = self.line(self.at).len() <= MAX_LINE_BYTES;
-            if row.cells.len() > table.header.cells.len() && is_short {
+            if is_short && !width.fits(self.text, &row) {
                 // A pipe within code splits a cell, and hardly anybody means it to.
                 let joined = self.split(self.at, &pipes_outside_code(self.line(self.at)));
-                if joined.cells.len() <= table.header.cells.len() {
+                if width.fits(self.text, &joined) {
                     row = Row {
                         code_has_pipes: true,
                         ..joined

@@ -1,5 +1,7 @@
 //! Properties of reading and writing, over documents that nobody would write.
 
+mod columns;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
