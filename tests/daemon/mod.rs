@@ -1,11 +1,13 @@
 //! The daemon: schedule, rules with a past, reload, life. The binary as it is, against servers that a test
 //! switches.
 
+mod digest;
 mod life;
 mod past;
 mod process;
 mod reload;
 mod schedule;
+mod shared;
 mod wait;
 
 use std::sync::Arc;

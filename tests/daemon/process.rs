@@ -86,6 +86,10 @@ impl Daemon {
         assert!(status.expect("kill").success(), "kill {name}");
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("it ends")
     }

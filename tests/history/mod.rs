@@ -5,7 +5,7 @@ mod embedded;
 mod hostile;
 mod kill;
 mod scale;
-mod shared;
+pub mod shared;
 mod window;
 
 use std::io::Write as _;

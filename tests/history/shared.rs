@@ -46,6 +46,11 @@ fn database(server: &Postgres, name: &str) -> String {
     url(server.port, name)
 }
 
+/// The address of a new database for agents that are processes of their own.
+pub fn new_database(name: &str) -> String {
+    database(server(), name)
+}
+
 fn settings(url: &str, lease: Duration) -> HistorySettings {
     HistorySettings {
         store: StoreSettings::Postgres(Server::new(url).expect("a URL")),
